@@ -1,7 +1,7 @@
 //! Authentication of HTTP requests, and the tenant that each one calls for.
 //!
-//! Secrets in a request's head stay here: a [`CallerIdentity`] has no place for them. Clients that share a token count as one caller,
-//! unless a trusted header names the tenant.
+//! Secrets in a request's head stay here: a [`CallerIdentity`] has no place for them. Clients that
+//! share a token count as one caller, unless a trusted header names the tenant.
 
 use crate::layer::CallerIdentity;
 use hyper::{HeaderMap, StatusCode, header, http::request::Parts};
@@ -15,7 +15,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The operator's settings for authentication.
 #[derive(Debug, Default)]
 pub struct AccessSettings {
-    /// The digest of the bearer token; without one, every client that reaches the address is let in.
+    /// The digest of the bearer token; without one, every client that reaches the address is let
+    /// in.
     pub token: Option<TokenDigest>,
     /// Host names under which clients may call, besides the address and the names of this machine.
     pub hosts: Vec<String>,
@@ -38,7 +39,8 @@ impl TokenDigest {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Compares in constant time: neither the digest nor the comparison shows how much of a guess was right.
+    /// Compares in constant time: neither the digest nor the comparison shows how much of a guess
+    /// was right.
     fn matches(&self, token: &str) -> bool {
         let Self(other) = Self::new(token);
         let mut difference = 0;
@@ -95,7 +97,8 @@ impl Authenticator {
         }
     }
 
-    /// Admits clients of `address` by these settings, on behalf of `tenant` where no header names another one.
+    /// Admits clients of `address` by these settings, on behalf of `tenant` where no header names
+    /// another one.
     ///
     /// # Errors
     /// If other machines reach the address, and there is no token.
@@ -108,8 +111,8 @@ impl Authenticator {
         if !address.ip().is_loopback() && settings.token.is_none() {
             return Err(UnprotectedAddressError(address));
         }
-        // A server that listens on every address has more names than it knows. The check of the host guards against DNS
-        // rebinding, and a page that rebinds a name has no token.
+        // A server that listens on every address has more names than it knows. The check of the
+        // host guards against DNS rebinding, and a page that rebinds a name has no token.
         let has_any_name = address.ip().is_unspecified() && settings.hosts.is_empty();
         let own = match address.ip() {
             IpAddr::V4(ip) => ip.to_string(),
@@ -138,7 +141,8 @@ impl Authenticator {
         let tenant = match &self.settings.tenant_header {
             None => self.tenant.clone(),
             Some(name) => {
-                // A missing header must not fall back to the default tenant: that would give access to its outcomes.
+                // A missing header must not fall back to the default tenant: that would give access
+                // to its outcomes.
                 let value = single_header(&parts.headers, name)?
                     .ok_or_else(|| bad_request(format!("the header `{name}` is missing")))?;
                 Tenant::new(value).map_err(|error| bad_request(error.to_string()))?
@@ -242,7 +246,8 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Returns a header's value. A repeated header is an error: two readers may read two different values.
+/// Returns a header's value. A repeated header is an error: two readers may read two different
+/// values.
 fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, AccessError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {

@@ -1,9 +1,11 @@
-//! The aggregation of several servers into one: names are prefixed, lists merged, and each message is routed to its server.
+//! The aggregation of several servers into one: names are prefixed, lists merged, and each message
+//! is routed to its server.
 //!
-//! A request that names no server (an unknown method, a resource of no list) is sent to one server after the other, until
-//! one knows it. A tool call is never tried this way: its name identifies the server. Names are prefixed here only, so the
-//! layers below see a server's own. A notification goes to every server. One about a request goes only to the servers
-//! that have that request.
+//! A request that names no server (an unknown method, a resource of no list) is sent to one server
+//! after the other, until one knows it. A tool call is never sent that way: its name identifies the
+//! server. Names are prefixed here only, so the layers below see a server's own. A notification
+//! goes to every server. A notification about a request goes only to the servers that have that
+//! request.
 
 mod initialization;
 mod lists;
@@ -13,6 +15,7 @@ mod server_client;
 mod subscriptions;
 
 use crate::{
+    bounded_map::BoundedMap,
     layer::{Client, ConnectError, Connector, NoResponse, RequestContext, Upstream},
     wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, method},
 };
@@ -21,15 +24,19 @@ use futures_util::future::{join_all, try_join_all};
 use initialization::InitializeResult;
 use lists::{ListMethod, MergedPage};
 use parking_lot::Mutex;
-use pending_requests::RequestOwners;
+use pending_requests::{PendingRequests, RequestTarget};
 use serde_json::Value;
 use server_client::{ResponseClient, ServerClient, ServerRequests};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 use subscriptions::SubscriptionRegistry;
 use tokio::sync::oneshot;
 
-/// The most resources whose servers are remembered. Others are searched for.
+/// The most resources whose servers are known. Requests for others go to one server after the
+/// other.
 const RESOURCES_MAX: usize = 10_000;
+
+/// The error code of older servers for a resource that does not exist.
+const RESOURCE_NOT_FOUND: i64 = -32_002;
 
 /// A connector to several servers.
 #[derive(Debug)]
@@ -40,58 +47,59 @@ pub struct AggregateConnector(Vec<ServerEntry>);
 struct ServerEntry {
     name: String,
     prefix: String,
-    connect: Arc<dyn Connector>,
+    connector: Arc<dyn Connector>,
 }
 
 impl AggregateConnector {
-    /// Creates a connector to these servers. Each has a name, a prefix for its names, and a connector.
+    /// Creates a connector to these servers. Each has a name, a prefix for its names, and a
+    /// connector.
     pub fn new(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connector>)>) -> Self {
-        let place = |(name, prefix, connect)| ServerEntry {
-            name,
-            prefix,
-            connect,
-        };
-        Self(servers.into_iter().map(place).collect())
+        let entries = servers
+            .into_iter()
+            .map(|(name, prefix, connector)| ServerEntry {
+                name,
+                prefix,
+                connector,
+            });
+        Self(entries.collect())
     }
 }
 
 #[async_trait]
 impl Connector for AggregateConnector {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
-        let asked = Arc::<ServerRequests>::default();
+        let requests = Arc::<ServerRequests>::default();
         let subscriptions = Arc::<SubscriptionRegistry>::default();
-        let connecting = self.0.iter().enumerate().map(|(server, place)| {
-            let asked = Arc::clone(&asked);
-            let subscriptions = Arc::clone(&subscriptions);
+        let connections = self.0.iter().enumerate().map(|(server, entry)| {
             let client = Arc::new(ServerClient {
                 server,
-                asked,
-                subscriptions,
+                requests: Arc::clone(&requests),
+                subscriptions: Arc::clone(&subscriptions),
                 client: Arc::clone(&client),
             });
             async move {
-                let connected = place.connect.connect(client).await;
-                connected.map_err(|error| ConnectError::Server {
-                    server: place.name.clone(),
+                let connection = entry.connector.connect(client).await;
+                connection.map_err(|error| ConnectError::Server {
+                    server: entry.name.clone(),
                     source: Box::new(error),
                 })
             }
         });
-        let servers = try_join_all(connecting).await?;
+        let servers = try_join_all(connections).await?;
         Ok(Arc::new(AggregateUpstream(Arc::new(AggregatedServers {
-            names: self.0.iter().map(|place| place.name.clone()).collect(),
-            prefixes: self.0.iter().map(|place| place.prefix.clone()).collect(),
-            able: Mutex::new(vec![None; servers.len()]),
+            names: self.0.iter().map(|entry| entry.name.clone()).collect(),
+            prefixes: self.0.iter().map(|entry| entry.prefix.clone()).collect(),
+            capabilities: Mutex::new(vec![None; servers.len()]),
             servers,
-            asked,
+            requests,
             subscriptions,
-            resources: Mutex::default(),
-            under_way: RequestOwners::default(),
+            resources: Mutex::new(BoundedMap::new(RESOURCES_MAX)),
+            pending: PendingRequests::default(),
         }))))
     }
 }
 
-/// The connections to all servers, of one client.
+/// One client's connections to all servers.
 #[derive(Debug)]
 struct AggregateUpstream(Arc<AggregatedServers>);
 
@@ -101,33 +109,34 @@ struct AggregatedServers {
     prefixes: Vec<String>,
     servers: Vec<Arc<dyn Upstream>>,
     /// The capabilities of each server, or `None` before it is initialized.
-    able: Mutex<Vec<Option<Value>>>,
-    asked: Arc<ServerRequests>,
+    capabilities: Mutex<Vec<Option<Value>>>,
+    /// The unanswered requests of servers to the client.
+    requests: Arc<ServerRequests>,
     subscriptions: Arc<SubscriptionRegistry>,
     /// The server of each known resource.
-    resources: Mutex<HashMap<String, usize>>,
-    /// The servers of the client's open requests.
-    under_way: RequestOwners,
+    resources: Mutex<BoundedMap<String, usize>>,
+    /// The client's requests without a response.
+    pending: PendingRequests,
 }
 
 /// The route of a request.
 enum RequestRoute {
     /// To this server, as this message.
-    To(usize, Message),
-    /// Nowhere.
-    Refused(ProtocolError),
-    /// Nowhere: the gateway answers with an empty result.
-    Here,
+    One(usize, Message),
+    /// To no server: it is not valid.
+    Invalid(ProtocolError),
+    /// To no server: the gateway responds with an empty result.
+    Empty,
     /// To every server: their capabilities are merged.
-    Open,
+    Initialize,
     /// To every server: their lists are merged.
     List(ListMethod),
-    /// To every server; one that does it is enough.
+    /// To every server: the first result counts.
     All,
     /// To every server, as one subscription.
     Subscribe,
-    /// To one after the other, until one knows it.
-    Try,
+    /// To one server after the other, until one knows it.
+    InSequence,
 }
 
 #[async_trait]
@@ -137,56 +146,52 @@ impl Upstream for AggregateUpstream {
         match message.kind() {
             MessageKind::Request => self.route_request(message, context).await,
             MessageKind::Notification if message.method() == Some(method::CANCELLED) => {
-                servers.cancel(&message, context).await
+                servers.cancel_request(&message, context).await
             }
             MessageKind::Notification if message.method() == Some(method::PROGRESS) => {
-                if let Some((server, told)) = servers.asked.progress(&message) {
-                    servers.forward(server, told, context).await;
+                if let Some((server, message)) = servers.requests.translate_progress(&message) {
+                    servers.forward(server, message, context).await;
                 }
             }
             MessageKind::Notification => servers.forward_to_all(&message, context).await,
             MessageKind::Result | MessageKind::Error => {
-                if let Some((server, response)) = servers.asked.with_server_id(&message) {
-                    servers.forward(server, response, context).await;
+                if let Some((server, message)) = servers.requests.translate_response(&message) {
+                    servers.forward(server, message, context).await;
                 }
             }
         }
     }
 
-    /// Requests take the same route as forwarded messages, so that no call bypasses its guard.
+    /// Sends the request on the route of a forwarded message, so that no call bypasses its guard.
     async fn request(
         &self,
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        let lost = |sent| NoResponse {
-            reason: "the request was not answered".to_owned(),
+        let no_response = |sent| NoResponse {
+            reason: "the request has no response".to_owned(),
             sent,
         };
-        let id = request.id().cloned().ok_or_else(|| lost(false))?;
-        let (response, responded) = oneshot::channel();
-        let client = Arc::clone(&context.client);
-        let client = Arc::new(ResponseClient {
+        let id = request.id().cloned().ok_or_else(|| no_response(false))?;
+        let (sender, response) = oneshot::channel();
+        let client = ResponseClient {
             id,
-            client,
-            response: Mutex::new(Some(response)),
-        });
-        self.forward(
-            request,
-            &RequestContext {
-                client,
-                ..context.clone()
-            },
-        )
-        .await;
-        responded.await.map_err(|_| lost(true))
+            client: Arc::clone(&context.client),
+            response: Mutex::new(Some(sender)),
+        };
+        let context = RequestContext {
+            client: Arc::new(client),
+            ..context.clone()
+        };
+        self.forward(request, &context).await;
+        // The channel must close once no server holds the client.
+        drop(context);
+        response.await.map_err(|_| no_response(true))
     }
 
     async fn listen(&self, context: &RequestContext) {
-        for server in 0..self.0.servers.len() {
-            if let Some(upstream) = self.0.servers.get(server) {
-                upstream.listen(&self.0.context_for(server, context)).await;
-            }
+        for (server, upstream) in self.0.servers.iter().enumerate() {
+            upstream.listen(&self.0.context_for(server, context)).await;
         }
     }
 
@@ -198,40 +203,45 @@ impl Upstream for AggregateUpstream {
 impl AggregateUpstream {
     /// Forwards a request to one server. A request to several runs in a task of its own.
     async fn route_request(&self, request: Message, context: &RequestContext) {
-        match self.0.route(&request) {
-            RequestRoute::To(server, message) => {
-                let client = self.0.under_way.begin(&request, Some(server), context);
-                self.0
-                    .forward(
-                        server,
-                        message,
-                        &RequestContext {
-                            client,
-                            ..context.clone()
-                        },
-                    )
-                    .await;
+        let servers = &self.0;
+        let route = servers.find_route(&request);
+        match route {
+            RequestRoute::One(server, message) => {
+                // Added before it is forwarded, so that a cancellation right behind it finds its server.
+                let target = RequestTarget::One(server);
+                let client = servers.pending.add_request(&request, target, context);
+                let context = RequestContext {
+                    client,
+                    ..context.clone()
+                };
+                servers.forward(server, message, &context).await;
             }
-            RequestRoute::Refused(fault) => put(context, fault.response(request.id())).await,
-            RequestRoute::Here => {
-                put(context, Message::response(request.id(), "result", "{}")).await
+            RequestRoute::Invalid(error) => respond(context, error.response(request.id())).await,
+            RequestRoute::Empty => {
+                respond(context, Message::response(request.id(), "result", "{}")).await;
             }
-            RequestRoute::Subscribe => self.0.subscribe(&request, context).await,
-            route => {
-                let client = self.0.under_way.begin(&request, None, context);
-                let servers = Arc::clone(&self.0);
+            RequestRoute::Subscribe => servers.subscribe(&request, context).await,
+            RequestRoute::Initialize
+            | RequestRoute::List(_)
+            | RequestRoute::All
+            | RequestRoute::InSequence => {
+                let target = RequestTarget::All;
+                let client = servers.pending.add_request(&request, target, context);
+                let servers = Arc::clone(servers);
                 let context = RequestContext {
                     client,
                     ..context.clone()
                 };
                 tokio::spawn(async move {
                     let response = match route {
-                        RequestRoute::Open => servers.open(&request, &context).await,
-                        RequestRoute::List(list) => servers.list(list, &request, &context).await,
-                        RequestRoute::All => servers.all(&request, &context).await,
+                        RequestRoute::Initialize => servers.initialize(&request, &context).await,
+                        RequestRoute::List(list) => {
+                            servers.merge_lists(list, &request, &context).await
+                        }
+                        RequestRoute::All => servers.request_first_result(&request, &context).await,
                         _ => servers.request_in_sequence(&request, &context).await,
                     };
-                    put(&context, response).await;
+                    respond(&context, response).await;
                 });
             }
         }
@@ -239,79 +249,72 @@ impl AggregateUpstream {
 }
 
 impl AggregatedServers {
-    fn route(&self, request: &Message) -> RequestRoute {
-        let asked = request.method().unwrap_or_default();
-        if let Some(list) = ListMethod::for_method(asked) {
+    fn find_route(&self, request: &Message) -> RequestRoute {
+        let method = request.method().unwrap_or_default();
+        if let Some(list) = ListMethod::from_method(method) {
             return RequestRoute::List(list);
         }
-        match asked {
-            method::TOOLS_CALL | method::PROMPTS_GET => self.by_name(request),
-            method::INITIALIZE | method::DISCOVER => RequestRoute::Open,
-            method::PING => RequestRoute::Here,
+        match method {
+            method::TOOLS_CALL | method::PROMPTS_GET => self.route_by_name(request),
+            method::INITIALIZE | method::DISCOVER => RequestRoute::Initialize,
+            // A ping is about the connection to the client, which ends here.
+            method::PING => RequestRoute::Empty,
             method::SET_LEVEL => RequestRoute::All,
             method::LISTEN => RequestRoute::Subscribe,
-            method::COMPLETE => self.by_reference(request),
-            _ => self.by_resource(request, names::text_parameter(request, "uri")),
+            method::COMPLETE => self.route_by_reference(request),
+            _ => self.route_by_resource(request, request.members().text("uri")),
         }
     }
 
-    fn by_name(&self, request: &Message) -> RequestRoute {
-        let invalid = |what: String| {
-            RequestRoute::Refused(ProtocolError::new(ErrorCode::InvalidParams, what))
+    fn route_by_name(&self, request: &Message) -> RequestRoute {
+        let invalid = |message: String| {
+            RequestRoute::Invalid(ProtocolError::new(ErrorCode::InvalidParams, message))
         };
-        let Some(name) = names::text_parameter(request, "name") else {
-            return invalid("the request names nothing: write a `name`".to_owned());
+        let Some(name) = request.members().text("name") else {
+            return invalid("the request has no `name`: write one".to_owned());
         };
-        let renamed = names::find_owner(&self.prefixes, &name).and_then(|(server, own)| {
-            Some((
-                server,
-                if own == name {
-                    request.clone()
-                } else {
-                    names::with_name(request, own)?
-                },
-            ))
+        let owner = names::find_owner(&self.prefixes, &name);
+        let renamed = owner.and_then(|(server, own_name)| {
+            if own_name == name {
+                return Some((server, request.clone()));
+            }
+            Some((server, names::with_name(request, own_name)?))
         });
         match renamed {
-            Some((server, request)) => RequestRoute::To(server, request),
+            Some((server, request)) => RequestRoute::One(server, request),
             None => invalid(format!(
-                "`{name}` is of no server: names begin with {}",
+                "no server has the name `{name}`: names begin with {}",
                 self.prefixes.join(", ")
             )),
         }
     }
 
-    fn by_reference(&self, request: &Message) -> RequestRoute {
-        let params = request
-            .body()
-            .and_then(|params| JsonMembers::read(params).ok())
-            .unwrap_or_default();
-        let reference = params.object("ref").unwrap_or_default();
-        let named = reference.text("name").and_then(|name| {
-            let (server, own) = names::find_owner(&self.prefixes, &name)?;
-            Some(RequestRoute::To(
-                server,
-                names::with_prompt_name(request, own)?,
-            ))
-        });
-        named.unwrap_or_else(|| self.by_resource(request, reference.text("uri")))
+    /// Routes a completion, whose reference names a prompt or a resource.
+    fn route_by_reference(&self, request: &Message) -> RequestRoute {
+        let reference = request.members().object("ref").unwrap_or_default();
+        if let Some(name) = reference.text("name")
+            && let Some((server, own_name)) = names::find_owner(&self.prefixes, &name)
+            && let Some(request) = names::with_prompt_name(request, own_name)
+        {
+            return RequestRoute::One(server, request);
+        }
+        self.route_by_resource(request, reference.text("uri"))
     }
 
-    fn by_resource(&self, request: &Message, uri: Option<String>) -> RequestRoute {
-        let known = uri.and_then(|uri| self.resources.lock().get(&uri).copied());
-        known.map_or(RequestRoute::Try, |server| {
-            RequestRoute::To(server, request.clone())
-        })
+    fn route_by_resource(&self, request: &Message, uri: Option<String>) -> RequestRoute {
+        let server = uri.and_then(|uri| self.resources.lock().get(&uri).copied());
+        match server {
+            Some(server) => RequestRoute::One(server, request.clone()),
+            None => RequestRoute::InSequence,
+        }
     }
 
     /// Returns the context with a client for this server.
     fn context_for(&self, server: usize, context: &RequestContext) -> RequestContext {
-        let asked = Arc::clone(&self.asked);
-        let subscriptions = Arc::clone(&self.subscriptions);
         let client = Arc::new(ServerClient {
             server,
-            asked,
-            subscriptions,
+            requests: Arc::clone(&self.requests),
+            subscriptions: Arc::clone(&self.subscriptions),
             client: Arc::clone(&context.client),
         });
         RequestContext {
@@ -322,9 +325,8 @@ impl AggregatedServers {
 
     async fn forward(&self, server: usize, message: Message, context: &RequestContext) {
         if let Some(upstream) = self.servers.get(server) {
-            upstream
-                .forward(message, &self.context_for(server, context))
-                .await;
+            let context = self.context_for(server, context);
+            upstream.forward(message, &context).await;
         }
     }
 
@@ -334,167 +336,165 @@ impl AggregatedServers {
         }
     }
 
-    /// Returns the response of a server, or an error response if there is none.
+    /// Returns the response of a server, or an error response if it has none.
     async fn request(&self, server: usize, request: Message, context: &RequestContext) -> Message {
         let id = request.id().cloned();
-        let asked = match self.servers.get(server) {
+        let response = match self.servers.get(server) {
             Some(upstream) => {
-                upstream
-                    .request(request, &self.context_for(server, context))
-                    .await
+                let context = self.context_for(server, context);
+                upstream.request(request, &context).await
             }
+            // A cursor may name a server that the configuration no longer has.
             None => Err(NoResponse {
                 reason: "there is no such server".to_owned(),
                 sent: false,
             }),
         };
-        asked.unwrap_or_else(|lost| {
-            ProtocolError::new(ErrorCode::Unanswered, lost.to_string()).response(id.as_ref())
+        response.unwrap_or_else(|no_response| {
+            let message = no_response.to_string();
+            ProtocolError::new(ErrorCode::Unanswered, message).response(id.as_ref())
         })
     }
 
     async fn request_all(&self, request: &Message, context: &RequestContext) -> Vec<Message> {
-        join_all(
-            (0..self.servers.len()).map(|server| self.request(server, request.clone(), context)),
-        )
-        .await
+        let responses =
+            (0..self.servers.len()).map(|server| self.request(server, request.clone(), context));
+        join_all(responses).await
     }
 
-    /// Initializes all servers. One that fails is left out with a warning.
-    async fn open(&self, request: &Message, context: &RequestContext) -> Message {
+    /// Initializes all servers. A server that fails is left out with a warning.
+    async fn initialize(&self, request: &Message, context: &RequestContext) -> Message {
         let responses = self.request_all(request, context).await;
-        let mut opened = Vec::new();
-        for ((name, response), able) in self
-            .names
-            .iter()
-            .zip(&responses)
-            .zip(self.able.lock().iter_mut())
-        {
-            match InitializeResult::read(response) {
-                Some(one) => {
-                    *able = Some(one.capabilities.clone());
-                    opened.push((name.as_str(), one));
+        let mut results = Vec::new();
+        let mut capabilities = Vec::new();
+        for (name, response) in self.names.iter().zip(&responses) {
+            match InitializeResult::from_response(response) {
+                Some(result) => {
+                    capabilities.push(Some(result.capabilities.clone()));
+                    results.push((name.as_str(), result));
                 }
                 None => {
-                    *able = Some(Value::Null);
-                    tracing::warn!(server = %name, "the server does not open, and is left out");
+                    capabilities.push(Some(Value::Null));
+                    tracing::warn!(server = %name, "the server is not initialized, and is left out");
                 }
             }
         }
-        let refusal = responses.into_iter().next().filter(|_| opened.is_empty());
-        refusal.unwrap_or_else(|| {
-            Message::response(
-                request.id(),
-                "result",
-                &initialization::merge(&opened).to_string(),
-            )
-        })
+        *self.capabilities.lock() = capabilities;
+        let merged = initialization::merge_results(&results).to_string();
+        match responses.into_iter().next() {
+            Some(error) if results.is_empty() => error,
+            _ => Message::response(request.id(), "result", &merged),
+        }
     }
 
-    async fn list(&self, list: ListMethod, request: &Message, context: &RequestContext) -> Message {
-        let params = request
-            .body()
-            .and_then(|params| JsonMembers::read(params).ok())
-            .unwrap_or_default();
-        let from = match params
-            .text("cursor")
-            .map(|cursor| lists::read_cursor(&cursor))
-        {
-            None => self
-                .servers_with(list)
-                .into_iter()
-                .map(|server| (server, None))
-                .collect(),
-            Some(Some(cursor)) => cursor
-                .into_iter()
-                .map(|(server, cursor)| (server, Some(cursor)))
-                .collect::<Vec<_>>(),
-            Some(None) => {
-                let what =
-                    "this cursor is none that was given out: read the list from its beginning";
-                return ProtocolError::new(ErrorCode::InvalidParams, what).response(request.id());
-            }
+    async fn merge_lists(
+        &self,
+        list: ListMethod,
+        request: &Message,
+        context: &RequestContext,
+    ) -> Message {
+        let params = request.members();
+        let Some(pages) = self.pages_to_request(list, &params) else {
+            let message = "the cursor is not valid: read the list from its beginning";
+            return ProtocolError::new(ErrorCode::InvalidParams, message).response(request.id());
         };
-        let asking = from.iter().map(|(server, cursor)| {
-            self.request(
-                *server,
-                lists::from_cursor(request, &params, cursor.as_deref()),
-                context,
-            )
+        let responses = pages.iter().map(|(server, cursor)| {
+            let request = lists::with_cursor(request, &params, cursor.as_deref());
+            self.request(*server, request, context)
         });
-        let responses = join_all(asking).await;
-        let mut page = MergedPage::new(list);
-        for ((server, _), response) in from.iter().zip(&responses) {
+        let responses = join_all(responses).await;
+        let mut merged = MergedPage::new(list);
+        for ((server, _), response) in pages.iter().zip(&responses) {
             let prefix = self.prefixes.get(*server).map_or("", String::as_str);
-            let found = page.add(*server, prefix, response);
+            let identities = merged.add_page(*server, prefix, response);
             if list.is_of_resources() {
-                self.remember(*server, found);
+                let mut resources = self.resources.lock();
+                for uri in identities {
+                    resources.insert(uri, *server);
+                }
             }
         }
-        match page.result() {
+        match merged.into_result() {
             Some(result) => Message::response(request.id(), "result", &result),
+            // No server has a result: its error says more than one of the gateway's.
             None => responses
                 .into_iter()
                 .next()
-                .unwrap_or_else(|| unknown(request.id())),
+                .unwrap_or_else(|| unknown_method(request.id())),
         }
     }
 
-    /// The servers that have such a list, as far as they said so.
-    fn servers_with(&self, list: ListMethod) -> Vec<usize> {
-        let able = self.able.lock();
-        let has = |able: &Option<Value>| {
-            able.as_ref()
-                .is_none_or(|able| able.get(list.capability()).is_some())
+    /// Returns the servers of the next page, each with its cursor. `None` for an invalid cursor.
+    fn pages_to_request(
+        &self,
+        list: ListMethod,
+        params: &JsonMembers,
+    ) -> Option<Vec<(usize, Option<String>)>> {
+        let Some(cursor) = params.text("cursor") else {
+            let servers = self.servers_with(list).into_iter();
+            return Some(servers.map(|server| (server, None)).collect());
         };
-        able.iter()
+        let cursors = lists::read_cursor(&cursor)?.into_iter();
+        Some(
+            cursors
+                .map(|(server, cursor)| (server, Some(cursor)))
+                .collect(),
+        )
+    }
+
+    /// Returns the servers that declare such a list, or that are not initialized.
+    fn servers_with(&self, list: ListMethod) -> Vec<usize> {
+        let has_list = |capabilities: &Option<Value>| {
+            capabilities
+                .as_ref()
+                .is_none_or(|capabilities| capabilities.get(list.capability()).is_some())
+        };
+        self.capabilities
+            .lock()
+            .iter()
             .enumerate()
-            .filter(|(_, able)| has(able))
+            .filter(|(_, capabilities)| has_list(capabilities))
             .map(|(server, _)| server)
             .collect()
     }
 
-    fn remember(&self, server: usize, uris: Vec<String>) {
-        let mut resources = self.resources.lock();
-        let room = RESOURCES_MAX.saturating_sub(resources.len());
-        resources.extend(uris.into_iter().take(room).map(|uri| (uri, server)));
-    }
-
-    async fn all(&self, request: &Message, context: &RequestContext) -> Message {
+    /// Sends a request to all servers, and returns the first result, else the first error.
+    async fn request_first_result(&self, request: &Message, context: &RequestContext) -> Message {
         let mut responses = self.request_all(request, context).await;
-        let done = responses
+        let first_result = responses
             .iter()
             .position(|response| response.kind() == MessageKind::Result);
         if responses.is_empty() {
-            unknown(request.id())
-        } else {
-            responses.swap_remove(done.unwrap_or(0))
+            return unknown_method(request.id());
         }
+        responses.swap_remove(first_result.unwrap_or(0))
     }
 
-    /// Returns the first result of a server that knows the subject, else the most specific error.
+    /// Returns the response of the first server that knows the request, else the most specific
+    /// error.
     async fn request_in_sequence(&self, request: &Message, context: &RequestContext) -> Message {
-        let mut told = None;
+        let mut specific_error = None;
         for server in 0..self.servers.len() {
             let response = self.request(server, request.clone(), context).await;
-            match unknown_there(&response) {
-                None => return response,
-                Some(code) if told.is_none() && code != ErrorCode::MethodNotFound.number() => {
-                    told = Some(response)
-                }
-                Some(_) => {}
+            let Some(code) = unknown_code(&response) else {
+                return response;
+            };
+            if specific_error.is_none() && code != ErrorCode::MethodNotFound.number() {
+                specific_error = Some(response);
             }
         }
-        told.unwrap_or_else(|| unknown(request.id()))
+        specific_error.unwrap_or_else(|| unknown_method(request.id()))
     }
 
     /// Forwards a cancellation to the servers that have the request.
-    async fn cancel(&self, message: &Message, context: &RequestContext) {
-        self.subscriptions.cancel(message);
-        match self.under_way.cancelled(message, context) {
-            Some(Some(server)) => self.forward(server, message.clone(), context).await,
-            Some(None) => self.forward_to_all(message, context).await,
-            // It is answered, or was never made.
+    async fn cancel_request(&self, message: &Message, context: &RequestContext) {
+        self.subscriptions.remove_cancelled(message);
+        match self.pending.remove_cancelled(message, context) {
+            Some(RequestTarget::One(server)) => {
+                self.forward(server, message.clone(), context).await;
+            }
+            Some(RequestTarget::All) => self.forward_to_all(message, context).await,
+            // It has its response, or was never made.
             None => {}
         }
     }
@@ -503,14 +503,16 @@ impl AggregatedServers {
         let Some(id) = request.id().cloned() else {
             return;
         };
-        let client = self.under_way.begin(request, None, context);
-        let subscription = self
-            .subscriptions
-            .begin(id, Arc::clone(&client), self.servers.len());
-        let all = Arc::clone(&self.subscriptions);
+        let client = self
+            .pending
+            .add_request(request, RequestTarget::All, context);
+        let subscription =
+            self.subscriptions
+                .add_subscription(id, Arc::clone(&client), self.servers.len());
+        let subscriptions = Arc::clone(&self.subscriptions);
         tokio::spawn(async move {
-            tokio::time::sleep(subscriptions::ACKNOWLEDGED_WITHIN).await;
-            all.stop_waiting(&subscription).await;
+            tokio::time::sleep(subscriptions::ACKNOWLEDGE_TIMEOUT).await;
+            subscriptions.stop_waiting(&subscription).await;
         });
         let context = RequestContext {
             client,
@@ -518,45 +520,36 @@ impl AggregatedServers {
         };
         for server in 0..self.servers.len() {
             let is_others = |uri: &str| {
-                self.resources
-                    .lock()
-                    .get(uri)
-                    .is_some_and(|owner| *owner != server)
+                let resources = self.resources.lock();
+                let owner = resources.get(uri);
+                owner.is_some_and(|owner| *owner != server)
             };
-            self.forward(
-                server,
-                subscriptions::without_others(request, is_others),
-                &context,
-            )
-            .await;
+            let request = subscriptions::without_others(request, is_others);
+            self.forward(server, request, &context).await;
         }
     }
 }
 
-/// The code of an error by which a server says that it does not know what is asked. None: it is none of these.
-fn unknown_there(response: &Message) -> Option<i64> {
-    const RESOURCE_NOT_FOUND: i64 = -32_002;
-    let error = response
-        .body()
-        .filter(|_| response.kind() == MessageKind::Error)?;
-    let code = JsonMembers::read(error).ok()?.get("code")?.parse().ok()?;
-    let unknown = [
+/// Returns the error code of a server that does not know the method or its subject. `None` for any
+/// other response.
+fn unknown_code(response: &Message) -> Option<i64> {
+    let error = JsonMembers::read(response.error()?).ok()?;
+    let code = error.get("code")?.parse().ok()?;
+    let is_unknown = [
         ErrorCode::MethodNotFound.number(),
         ErrorCode::InvalidParams.number(),
         RESOURCE_NOT_FOUND,
-    ];
-    unknown.contains(&code).then_some(code)
+    ]
+    .contains(&code);
+    is_unknown.then_some(code)
 }
 
-fn unknown(id: Option<&RequestId>) -> Message {
-    ProtocolError::new(
-        ErrorCode::MethodNotFound,
-        "no server behind this gateway knows this method",
-    )
-    .response(id)
+fn unknown_method(id: Option<&RequestId>) -> Message {
+    let message = "no server behind this gateway knows this method";
+    ProtocolError::new(ErrorCode::MethodNotFound, message).response(id)
 }
 
-async fn put(context: &RequestContext, message: Message) {
-    // A client that has gone gets nothing.
+async fn respond(context: &RequestContext, message: Message) {
+    // A disconnected client reads nothing.
     let _ = context.client.send(message).await;
 }

@@ -1,15 +1,16 @@
-//! A map with a capacity, which drops its oldest entries.
+//! A map with a capacity, which evicts its oldest entries.
 
 use std::{
+    borrow::Borrow,
     collections::{HashMap, VecDeque},
     hash::Hash,
 };
 
-/// A map with at most `capacity` entries. One more drops the entry whose key was inserted first.
+/// A map with at most `capacity` entries. A further entry evicts the one that was inserted first.
 #[derive(Debug)]
 pub(crate) struct BoundedMap<K, V> {
     entries: HashMap<K, V>,
-    in_order: VecDeque<K>,
+    by_age: VecDeque<K>,
     capacity: usize,
 }
 
@@ -17,30 +18,34 @@ impl<K: Clone + Eq + Hash, V> BoundedMap<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             entries: HashMap::new(),
-            in_order: VecDeque::new(),
+            by_age: VecDeque::new(),
             capacity,
         }
     }
 
-    /// Inserts an entry, or replaces the value of one. A replaced entry keeps its place in the order.
+    /// Inserts an entry, or replaces the value of one. A replaced entry keeps its age.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key.clone(), value).is_none() {
-            self.in_order.push_back(key);
+            self.by_age.push_back(key);
         }
-        if self.in_order.len() > self.capacity
-            && let Some(oldest) = self.in_order.pop_front()
+        if self.by_age.len() > self.capacity
+            && let Some(oldest) = self.by_age.pop_front()
         {
             self.entries.remove(&oldest);
         }
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         self.entries.get(key)
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let value = self.entries.remove(key)?;
-        self.in_order.retain(|other| other != key);
+        self.by_age.retain(|other| other != key);
         Some(value)
     }
 }
@@ -50,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_entry_too_many_drops_the_oldest() {
+    fn one_entry_too_many_evicts_the_oldest() {
         let mut map = BoundedMap::new(2);
         map.insert("a", 1);
         map.insert("b", 2);

@@ -1,4 +1,5 @@
-//! Front ends: they read a client's messages from a transport and hand them to the topmost [`crate::layer::Upstream`].
+//! Front ends: they read a client\'s messages from a transport and forward them to the topmost
+//! [`crate::layer::Upstream`].
 
 pub mod http;
 pub mod std_streams;

@@ -1,7 +1,8 @@
 //! The guard as a layer: each `tools/call` becomes a call of [`Semel`] and is sent at most once.
 //!
-//! Every other message passes. Nothing here knows transports, sessions, or the differences between protocol versions:
-//! where client and server speak two of them, the layers above or below translate, so that both ends here speak one.
+//! Every other message passes. Nothing here knows transports, sessions, or the differences between
+//! protocol versions: where client and server speak two of them, the layers above or below
+//! translate, so that both ends here speak one.
 
 mod answer;
 mod call;
@@ -100,17 +101,17 @@ impl ToolGuard {
         self
     }
 
-    /// Gives up calls in progress once `give_up` is cancelled. Those without a response are in doubt then.
+    /// Gives up calls in progress once `give_up` is cancelled. Those without a response are in
+    /// doubt then.
     #[must_use]
     pub fn with_give_up(mut self, give_up: CancellationToken) -> Self {
         self.give_up = give_up;
         self
     }
 
-    /// Declares whether requests to the server have headers, as over HTTP. Without headers, a call is refused
-    /// if its policy puts the key into one. Default: no.
-    #[must_use]
-    pub fn with_headers(mut self, has_headers: bool) -> Self {
+    /// Declares whether requests to the server have headers, as over HTTP. Without headers, a call
+    /// is refused if its policy puts the key into one. Default: no.
+    pub(crate) fn with_headers(mut self, has_headers: bool) -> Self {
         self.has_headers = has_headers;
         self
     }
@@ -122,15 +123,15 @@ impl ToolGuard {
         self
     }
 
-    /// Declares whether the operator trusts the server: its declarations about tools may then make their guard less careful.
-    /// Default: no.
+    /// Declares whether the operator trusts the server: its declarations about tools may then make
+    /// their guard less careful. Default: no.
     #[must_use]
     pub fn with_trust(mut self, is_trusted: bool) -> Self {
         self.is_trusted = is_trusted;
         self
     }
 
-    /// Read-only tools to look for the effect of `tool`, as the client names them.
+    /// The read-only tools that may show the effect of `tool`, as the client names them.
     fn lookup_tools(&self, tool: &str) -> Vec<String> {
         self.catalog
             .lookup_tools(tool)
@@ -165,9 +166,12 @@ impl GuardLayer {
         }
     }
 
-    /// Wraps a client for the layer below, so that the guard notices when the server's list of tools changes.
-    #[must_use]
-    pub fn watch_tool_list(guard: &Arc<ToolGuard>, client: Arc<dyn Client>) -> Arc<dyn Client> {
+    /// Wraps a client for the layer below, so that the guard notices when the server's list of
+    /// tools changes.
+    pub(crate) fn watch_tool_list(
+        guard: &Arc<ToolGuard>,
+        client: Arc<dyn Client>,
+    ) -> Arc<dyn Client> {
         Arc::new(ToolListWatcher {
             guard: Arc::clone(guard),
             client,
@@ -244,7 +248,7 @@ impl GuardLayer {
         self.background.spawn(async move {
             let response = request_or_error(&below, request, &context).await;
             guard.catalog.add_page(&response);
-            // A client that has gone needs no list.
+            // A disconnected client reads nothing.
             let _ = context.client.send(response).await;
         });
     }
@@ -259,8 +263,9 @@ async fn request_or_error(
     let id = request.id().cloned();
     match below.request(request, context).await {
         Ok(response) => response,
-        Err(lost) => {
-            ProtocolError::new(ErrorCode::Unanswered, lost.to_string()).response(id.as_ref())
+        Err(no_response) => {
+            let error = ProtocolError::new(ErrorCode::Unanswered, no_response.to_string());
+            error.response(id.as_ref())
         }
     }
 }
@@ -325,7 +330,8 @@ fn new_request_id() -> RequestId {
     RequestId::Text(format!("dev.semel/{}/{number}", std::process::id()).into())
 }
 
-/// Returns the metadata that the newer protocol version requires in each request, as in the request at hand.
+/// Returns the metadata that the newer protocol version requires in each request, from the
+/// client\'s own request.
 fn protocol_meta(request_meta: &JsonMembers) -> Map<String, Value> {
     let mut required = Map::new();
     for name in [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES] {

@@ -1,4 +1,5 @@
-//! Health check and metrics over HTTP: `/healthz`, `/readyz` and `/metrics`. None of them shows anything of a call.
+//! Health check and metrics over HTTP: `/healthz`, `/readyz` and `/metrics`. None of them shows
+//! anything of a call.
 
 use crate::metrics::Metrics;
 use hyper::StatusCode;
@@ -18,7 +19,8 @@ use tokio::time::timeout;
 /// The timeout of the ledger's answer.
 const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most operations that a gauge counts: a larger number calls for a person as loudly. The help of the gauges names it too.
+/// The most operations that a gauge counts: a larger number calls for a person as loudly. The help
+/// of the gauges names it too.
 const COUNTED_MAX: usize = 10_000;
 
 /// The most operations in one page of a listing.
@@ -107,7 +109,8 @@ impl HealthCheck {
     }
 
     async fn metrics_page(&self) -> HealthPage {
-        // A ledger that does not answer leaves the gauges as they are: the other metrics are still worth reading.
+        // A ledger that does not answer leaves the gauges as they are: the other metrics are still
+        // worth reading.
         if let Ok(Ok((in_doubt, held))) = timeout(LEDGER_TIMEOUT, self.count_unresolved()).await {
             self.metrics.set_unresolved(in_doubt, held);
         }

@@ -1,8 +1,12 @@
-//! The interface between the layers of the gateway: a client's messages travel down, a server's messages travel up.
+//! The interface between the layers of the gateway: a client's messages travel down, a server's
+//! messages travel up.
 //!
-//! INVARIANT: each layer is an [`Upstream`] over another one, as middleware is. It acts on the messages it is for, and
-//! forwards all others unchanged and in order. A layer that must see a server's messages passes a [`Client`] of its own
-//! down in place of the one above.
+//! INVARIANT: each layer is an [`Upstream`] over another one, as middleware is. It acts on the
+//! messages it is for, and forwards all others unchanged and in order. A layer that must see a
+//! server's messages passes a [`Client`] of its own down in place of the one above.
+//!
+//! A layer of an embedder's own goes above or below the gateway's layers. The crate's page has an
+//! example.
 
 use crate::wire::Message;
 use async_trait::async_trait;
@@ -21,19 +25,21 @@ use tokio_util::sync::CancellationToken;
 /// The confirmation that a sender waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
-    /// None: the message is queued, and written in its turn.
+    /// No confirmation: the message is queued, and written in its turn.
     None,
     /// The message was written to an open connection.
     Written,
 }
 
-/// The way towards a client. A layer that watches or changes a server's messages implements it around the one above.
+/// The way towards a client. A layer that watches or changes a server's messages implements it
+/// around the one above.
 #[async_trait]
 pub trait Client: fmt::Debug + Send + Sync + 'static {
     /// Delivers a message, and returns once it is confirmed as far as asked.
     ///
     /// # Errors
-    /// If the connection is closed, or the confirmation cannot be had: the message may have been written all the same.
+    /// The connection is closed, or the confirmation failed. The message may have been written all
+    /// the same.
     async fn deliver(
         &self,
         message: Message,
@@ -54,26 +60,27 @@ pub trait Client: fmt::Debug + Send + Sync + 'static {
 /// A server as the layer above sees it.
 #[async_trait]
 pub trait Upstream: fmt::Debug + Send + Sync + 'static {
-    /// Forwards a message of any kind. Returns once it is on its way, so that messages keep their order. A response goes to
-    /// the context's client; a request without a response is answered there by an error.
+    /// Forwards a message of any kind. Returns once it is on its way, so that messages keep their
+    /// order. A response goes to the context's client; a request without a response is answered
+    /// there by an error.
     async fn forward(&self, message: Message, context: &RequestContext);
 
-    /// Sends a request and waits for its response without a timeout. Messages that belong to it go to the context's
-    /// client. Dropping the future does not cancel the request.
+    /// Sends a request and waits for its response without a timeout. Messages that belong to it go
+    /// to the context's client. Dropping the future does not cancel the request.
     ///
     /// # Errors
-    /// If no response will come.
+    /// No response will come.
     async fn request(
         &self,
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse>;
 
-    /// Starts to listen for messages that belong to no request. A connection with a stream of its own for those opens it
-    /// only then.
+    /// Starts to listen for messages that belong to no request. A connection with a stream of its
+    /// own for those opens it only then.
     async fn listen(&self, _: &RequestContext) {}
 
-    /// Returns whether a question of the server arrives at the client of the request that it belongs to.
+    /// Returns true if a server's question arrives at the client of the request that it belongs to.
     fn relates_questions(&self) -> bool {
         false
     }
@@ -82,13 +89,14 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// A factory of connections. A server that keeps a session for each client gets a connection for each.
+/// A factory of connections. A server that keeps a session for each client gets a connection for
+/// each.
 #[async_trait]
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Connects to the server. Messages that belong to no request go to `client`.
     ///
     /// # Errors
-    /// If no connection can be made. No tool call was sent then.
+    /// The connection failed. No tool call was sent.
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError>;
 }
 
@@ -97,20 +105,20 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 pub enum ConnectError {
     /// As many children run as the configuration allows.
     #[error(
-        "as many clients as `children_max` allows have a server of their own: come again later"
+        "the limit `children_max` on child processes is reached: connect again later, or raise it"
     )]
     ChildLimit,
     /// As many sessions are open as one server may have.
-    #[error("too many clients of different capabilities are connected")]
+    #[error("too many clients with different capabilities are connected: connect again later")]
     SessionLimit,
     /// The server's process cannot be started.
     #[error(transparent)]
     Start(Box<dyn std::error::Error + Send + Sync>),
     /// The server did not open a session in time.
-    #[error("the server does not open a session in time")]
+    #[error("the server did not open a session in time")]
     Timeout,
     /// The server refused to open a session, with this response.
-    #[error("the server opens no session: {0}")]
+    #[error("the server refused to open a session: {0}")]
     Refused(String),
     /// The request that opens a session has no response.
     #[error(transparent)]
@@ -165,7 +173,8 @@ pub struct RequestContext {
     pub cancellation: CancellationToken,
     /// Headers of the gateway's own, to send with it if the transport has headers.
     pub headers: Arc<[(String, String)]>,
-    /// True if its client repeats arguments in these headers, as clients over HTTP do since 2026-07-28.
+    /// True if its client repeats arguments in these headers, as clients over HTTP do since
+    /// 2026-07-28.
     pub repeats_arguments: bool,
 }
 
@@ -183,19 +192,16 @@ impl RequestContext {
         }
     }
 
-    /// Creates a context for a request of the gateway's own: messages besides its response are dropped.
-    #[must_use]
-    pub fn without_client(&self) -> Self {
-        Self {
-            client: Arc::new(NullClient),
-            ..Self::new(Arc::new(NullClient), Arc::clone(&self.caller))
-        }
+    /// Creates a context for a request of the gateway's own: messages besides its response are
+    /// dropped.
+    pub(crate) fn without_client(&self) -> Self {
+        Self::new(Arc::new(NullClient), Arc::clone(&self.caller))
     }
 }
 
 /// The client has disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client has gone")]
+#[error("the client has disconnected")]
 pub struct Disconnected;
 
 /// A request will get no response.
@@ -206,6 +212,18 @@ pub struct NoResponse {
     pub reason: String,
     /// False only if it is proven that no byte of the request was sent.
     pub sent: bool,
+}
+
+impl NoResponse {
+    /// The reason, and the effect that the request may have had.
+    pub(crate) fn reason_with_effect(&self) -> String {
+        let effect = if self.sent {
+            "the request may have had an effect"
+        } else {
+            "the request was not sent"
+        };
+        format!("{self}: {effect}")
+    }
 }
 
 /// A client that drops all messages.

@@ -1,5 +1,5 @@
-//! Limits of the HTTP server: a rate limit for each tenant, and the number of connections. The size of a body is limited
-//! where it is read.
+//! Limits of the HTTP server: a rate limit for each tenant, and the number of connections. The size
+//! of a body is limited where it is read.
 
 use crate::access::AccessError;
 use hyper::StatusCode;
@@ -8,8 +8,8 @@ use semel::model::Tenant;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most tenants with a bucket of their own. Beyond that, full buckets are dropped: their tenants have made no request
-/// lately.
+/// The most tenants with a bucket of their own. Beyond that, full buckets are dropped: their
+/// tenants have made no request lately.
 const TENANTS_MAX: usize = 10_000;
 
 /// The most bytes of a request's body, by default.
@@ -54,7 +54,8 @@ struct TokenBucket {
 }
 
 impl HttpLimits {
-    /// Limits the bytes of a body, the connections at once, and the requests of each tenant in a second.
+    /// Limits the bytes of a body, the connections at once, and the requests of each tenant in a
+    /// second.
     #[must_use]
     pub fn new(
         body_bytes_max: usize,

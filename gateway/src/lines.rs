@@ -25,7 +25,8 @@ const LINES_QUEUED_MAX: usize = 64;
 /// A reader of lines.
 pub(crate) struct LineReader<R> {
     read: FramedRead<R, AnyDelimiterCodec>,
-    /// True if the last line was too long: the codec then reports one end of the stream, and continues.
+    /// True if the last line was too long: the codec then reports one end of the stream, and
+    /// continues.
     pauses: bool,
 }
 
@@ -73,7 +74,8 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 }
 
-/// A writer of lines. It writes in a task of its own, so that a dropped future leaves no partial line.
+/// A writer of lines. It writes in a task of its own, so that a dropped future leaves no partial
+/// line.
 #[derive(Clone)]
 pub(crate) struct LineWriter(mpsc::Sender<QueuedLine>);
 
@@ -112,7 +114,8 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<Qu
     }
 }
 
-/// Appends a message as one line. A line end in JSON is white space between tokens, so a space replaces it.
+/// Appends a message as one line. A line end in JSON is white space between tokens, so a space
+/// replaces it.
 fn put_line(buffer: &mut BytesMut, text: &[u8]) {
     let start = buffer.len();
     buffer.extend_from_slice(text);

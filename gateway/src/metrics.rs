@@ -1,4 +1,5 @@
-//! Metrics for Prometheus: counts and times of guarded calls. Of a call they show only its tool and its answer.
+//! Metrics for Prometheus: counts and times of guarded calls. Of a call they show only its tool and
+//! its answer.
 
 mod timed_store;
 
@@ -12,7 +13,8 @@ use prometheus_client::{
 };
 use std::{collections::HashSet, fmt, time::Duration};
 
-/// The most tools with a label of their own. A client can make names up, so the others share one label.
+/// The most tools with a label of their own. A client can make names up, so the others share one
+/// label.
 const TOOLS_MAX: usize = 256;
 
 /// The longest name that is a label, in bytes.

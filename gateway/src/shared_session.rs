@@ -1,8 +1,9 @@
-//! One connection shared by several clients (multiplexing). Each request gets a unique id and progress token. Each response
-//! goes to its client under the client's own id.
+//! One connection shared by several clients (multiplexing). Each request gets a unique id and
+//! progress token. Each response goes to its client under the client's own id.
 //!
-//! This is for clients without sessions. A message that belongs to no open request is dropped: it could reveal one client
-//! to another. Nothing here knows a transport or a protocol version.
+//! This is for clients without sessions. A message that belongs to no open request is dropped,
+//! because it could reveal one client to another. Nothing here knows a transport or a protocol
+//! version.
 
 use crate::{
     layer::{
@@ -34,45 +35,58 @@ impl SharedSession {
     /// Connects on behalf of all clients.
     ///
     /// # Errors
-    /// If no connection can be made.
-    pub async fn connect(connect: &dyn Connector) -> Result<Self, ConnectError> {
+    /// The connection failed.
+    pub async fn connect(connector: &dyn Connector) -> Result<Self, ConnectError> {
         let requests = Arc::new(OpenRequests::default());
-        let below = connect
-            .connect(Arc::new(DispatchClient(Arc::clone(&requests))))
-            .await?;
+        let client = Arc::new(DispatchClient(Arc::clone(&requests)));
+        let below = connector.connect(client).await?;
         Ok(Self { below, requests })
     }
 
     /// Cancels the request at the server once its client cancels it.
     fn watch_cancellation(&self, open: &Arc<OpenRequest>, context: &RequestContext) {
-        let (below, requests, open) = (
-            Arc::clone(&self.below),
-            Arc::clone(&self.requests),
-            Arc::clone(open),
-        );
+        let below = Arc::clone(&self.below);
+        let requests = Arc::clone(&self.requests);
+        let open = Arc::clone(open);
         let context = context.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = open.is_over.cancelled() => {}
                 () = context.cancellation.cancelled() => {
-                    requests.end(&open);
+                    requests.remove(&open);
                     let params = json!({ "requestId": open.number }).to_string();
-                    below.forward(Message::notification(method::CANCELLED, &params), &context).await;
+                    let cancel = Message::notification(method::CANCELLED, &params);
+                    below.forward(cancel, &context).await;
                 }
             }
         });
     }
 
-    /// The cancellation under the id that the server knows; none: the request is not this client's, or over.
-    fn cancellation(&self, message: &Message, context: &RequestContext) -> Option<Message> {
-        let mut params = JsonMembers::read(message.body()?).ok()?;
-        let id = RequestId::read(params.get("requestId")?)?;
-        let requests = self.requests.all();
+    /// Translates a cancellation for the server. `None` if the client has no such open request.
+    fn translate_cancellation(
+        &self,
+        message: &Message,
+        context: &RequestContext,
+    ) -> Option<Message> {
+        let id = message.cancelled_id()?;
+        let caller = context.caller.number;
+        let requests = self.requests.lock();
         let open = requests
             .values()
-            .find(|open| open.caller == context.caller.number && open.id == id)?;
-        params.set("requestId", &open.number).ok()?;
-        Some(message.with_body(&serde_json::to_string(&params).ok()?))
+            .find(|open| open.caller == caller && open.id == id)?;
+        message.with_changed_members(|params| params.set("requestId", &open.number).ok())
+    }
+
+    /// Returns the context with a client that translates messages for this request's client.
+    fn context_for(&self, open: &Arc<OpenRequest>, context: &RequestContext) -> RequestContext {
+        let client = OpenRequestClient {
+            requests: Arc::clone(&self.requests),
+            open: Arc::clone(open),
+        };
+        RequestContext {
+            client: Arc::new(client),
+            ..context.clone()
+        }
     }
 }
 
@@ -81,7 +95,7 @@ impl Upstream for SharedSession {
     async fn forward(&self, message: Message, context: &RequestContext) {
         if message.kind() != MessageKind::Request {
             let message = match message.method() {
-                Some(method::CANCELLED) => self.cancellation(&message, context),
+                Some(method::CANCELLED) => self.translate_cancellation(&message, context),
                 _ => Some(message),
             };
             if let Some(message) = message {
@@ -89,21 +103,14 @@ impl Upstream for SharedSession {
             }
             return;
         }
-        let Some(open) = self.requests.begin(&message, context) else {
+        let Some(open) = self.requests.add_request(&message, context) else {
             return;
         };
+        // Before the request is sent, so that an early cancellation is not missed.
         self.watch_cancellation(&open, context);
-        let back = OpenRequestClient {
-            requests: Arc::clone(&self.requests),
-            open: Arc::clone(&open),
-        };
-        let context = RequestContext {
-            client: Arc::new(back),
-            ..context.clone()
-        };
-        self.below
-            .forward(open.for_server(&message), &context)
-            .await;
+        let context = self.context_for(&open, context);
+        let request = open.for_server(&message);
+        self.below.forward(request, &context).await;
     }
 
     async fn request(
@@ -111,26 +118,17 @@ impl Upstream for SharedSession {
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        let Some(open) = self.requests.begin(&request, context) else {
+        let Some(open) = self.requests.add_request(&request, context) else {
             return Err(NoResponse {
-                reason: "it is no request".to_owned(),
+                reason: "the message is not a request".to_owned(),
                 sent: false,
             });
         };
-        let back = OpenRequestClient {
-            requests: Arc::clone(&self.requests),
-            open: Arc::clone(&open),
-        };
-        let context = RequestContext {
-            client: Arc::new(back),
-            ..context.clone()
-        };
-        let answered = self
-            .below
-            .request(open.for_server(&request), &context)
-            .await;
-        self.requests.end(&open);
-        answered.map(|response| open.for_client(&response))
+        let context = self.context_for(&open, context);
+        let request = open.for_server(&request);
+        let response = self.below.request(request, &context).await;
+        self.requests.remove(&open);
+        response.map(|response| open.for_client(&response))
     }
 
     async fn listen(&self, context: &RequestContext) {
@@ -142,7 +140,7 @@ impl Upstream for SharedSession {
     }
 }
 
-/// The open requests of all clients.
+/// The open requests of all clients, by their numbers.
 #[derive(Debug, Default)]
 struct OpenRequests {
     open: Mutex<HashMap<i64, Arc<OpenRequest>>>,
@@ -157,7 +155,8 @@ struct OpenRequest {
     /// The request's id at its client.
     id: RequestId,
     /// The client's own progress token, as it was written.
-    token: Option<Box<RawValue>>,
+    progress_token: Option<Box<RawValue>>,
+    /// The number of the client's connection.
     caller: u64,
     client: Arc<dyn Client>,
     /// True if the client subscribed to log messages.
@@ -166,73 +165,70 @@ struct OpenRequest {
 }
 
 impl OpenRequests {
-    fn begin(&self, request: &Message, context: &RequestContext) -> Option<Arc<OpenRequest>> {
+    fn add_request(&self, request: &Message, context: &RequestContext) -> Option<Arc<OpenRequest>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let own = request
-            .body()
-            .and_then(|params| JsonMembers::read(params).ok()?.object("_meta").ok())
-            .unwrap_or_default();
-        let token = own
+        let own_meta = request.members().object("_meta").unwrap_or_default();
+        let progress_token = own_meta
             .get("progressToken")
             .and_then(|token| RawValue::from_string(token.to_owned()).ok());
         let open = Arc::new(OpenRequest {
             number,
             id: request.id()?.clone(),
-            token,
+            progress_token,
             caller: context.caller.number,
             client: Arc::clone(&context.client),
-            wants_log: own.get(meta::LOG_LEVEL).is_some(),
+            wants_log: own_meta.get(meta::LOG_LEVEL).is_some(),
             is_over: CancellationToken::new(),
         });
-        self.all().insert(number, Arc::clone(&open));
+        self.lock().insert(number, Arc::clone(&open));
         Some(open)
     }
 
-    fn end(&self, open: &OpenRequest) {
-        self.all().remove(&open.number);
+    fn remove(&self, open: &OpenRequest) {
+        self.lock().remove(&open.number);
         open.is_over.cancel();
     }
 
     /// Returns the open request that a message of the server belongs to.
     fn find_request(&self, message: &Message) -> Option<Arc<OpenRequest>> {
         let params = JsonMembers::read(message.body()?).ok()?;
-        let all = self.all();
-        let named = |number: &str| all.get(&number.parse().ok()?).cloned();
-        let own = params.object("_meta").ok()?;
-        match message.method()? {
-            method::PROGRESS => named(params.get("progressToken")?),
-            method::CANCELLED => named(params.get("requestId")?),
+        let own_meta = params.object("_meta").ok()?;
+        let requests = self.lock();
+        let number = match message.method()? {
+            method::PROGRESS => params.get("progressToken")?,
+            method::CANCELLED => params.get("requestId")?,
             method::LOG => {
-                let mut wanting = all.values().filter(|open| open.wants_log);
-                wanting.next().filter(|_| wanting.next().is_none()).cloned()
+                // Log messages name no request, so they are certain only if one client wants them.
+                let mut subscribed = requests.values().filter(|open| open.wants_log);
+                let first = subscribed.next()?;
+                return subscribed.next().is_none().then(|| Arc::clone(first));
             }
-            _ => named(own.get(meta::SUBSCRIPTION)?),
-        }
+            _ => own_meta.get(meta::SUBSCRIPTION)?,
+        };
+        requests.get(&number.parse().ok()?).cloned()
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<i64, Arc<OpenRequest>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Arc<OpenRequest>>> {
         self.open.lock()
     }
 }
 
 impl OpenRequest {
-    /// Returns the request with the server's id and token.
+    /// Translates the request for the server: its id and progress token become the number.
     fn for_server(&self, request: &Message) -> Message {
         let request = request.with_id(&RequestId::Number(self.number));
-        if self.token.is_none() {
+        if self.progress_token.is_none() {
             return request;
         }
-        let changed = || -> Option<Message> {
-            let mut params = JsonMembers::read(request.body()?).ok()?;
-            let mut own = params.object("_meta").ok()?;
-            own.set("progressToken", &self.number).ok()?;
-            params.set("_meta", &own).ok()?;
-            Some(request.with_body(&serde_json::to_string(&params).ok()?))
-        };
-        changed().unwrap_or_else(|| request.clone())
+        let changed = request.with_changed_members(|params| {
+            let mut own_meta = params.object("_meta").ok()?;
+            own_meta.set("progressToken", &self.number).ok()?;
+            params.set("_meta", &own_meta).ok()
+        });
+        changed.unwrap_or(request)
     }
 
-    /// Returns a message of the server with the client's id and token.
+    /// Translates a message of the server for the client: the number becomes its id or token.
     fn for_client(&self, message: &Message) -> Message {
         let message = if message.is_response() {
             message.with_id(&self.id)
@@ -242,42 +238,39 @@ impl OpenRequest {
         self.with_client_ids(&message).unwrap_or(message)
     }
 
-    /// Returns the message with the client's id and token in its body, or `None` if the body has neither.
+    /// Returns the message with the client's id and token in its body, or `None` if the body has
+    /// neither.
     fn with_client_ids(&self, message: &Message) -> Option<Message> {
-        let body = message.body().filter(|body| {
-            body.contains(meta::SUBSCRIPTION)
-                || matches!(message.method(), Some(method::PROGRESS | method::CANCELLED))
-        })?;
-        let mut params = JsonMembers::read(body).ok()?;
+        let method = message.method();
+        let has_number = matches!(method, Some(method::PROGRESS | method::CANCELLED));
+        if !has_number && !message.body()?.contains(meta::SUBSCRIPTION) {
+            return None;
+        }
         let id = RawValue::from_string(self.id.to_json()).ok()?;
-        match message.method() {
-            Some(method::PROGRESS) => params.set("progressToken", self.token.as_ref()?).ok()?,
-            Some(method::CANCELLED) => params.set("requestId", &id).ok()?,
-            _ => {}
-        }
-        let mut own = params.object("_meta").ok()?;
-        if own.get(meta::SUBSCRIPTION).is_some() {
-            own.set(meta::SUBSCRIPTION, &id).ok()?;
-            params.set("_meta", &own).ok()?;
-        }
-        Some(message.with_body(&serde_json::to_string(&params).ok()?))
+        message.with_changed_members(|params| {
+            match method {
+                Some(method::PROGRESS) => {
+                    let token = self.progress_token.as_ref()?;
+                    params.set("progressToken", token).ok()?;
+                }
+                Some(method::CANCELLED) => params.set("requestId", &id).ok()?,
+                _ => {}
+            }
+            let mut own_meta = params.object("_meta").ok()?;
+            if own_meta.get(meta::SUBSCRIPTION).is_some() {
+                own_meta.set(meta::SUBSCRIPTION, &id).ok()?;
+                params.set("_meta", &own_meta).ok()?;
+            }
+            Some(())
+        })
     }
 }
 
-/// The client of one open request, as the server sees it.
+/// The client of one open request, for the layer below.
 #[derive(Debug)]
 struct OpenRequestClient {
     requests: Arc<OpenRequests>,
     open: Arc<OpenRequest>,
-}
-
-impl OpenRequestClient {
-    fn receive(&self, message: &Message) -> Message {
-        if message.is_response() {
-            self.requests.end(&self.open);
-        }
-        self.open.for_client(message)
-    }
 }
 
 #[async_trait]
@@ -287,14 +280,15 @@ impl Client for OpenRequestClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        self.open
-            .client
-            .deliver(self.receive(&message), confirmation)
-            .await
+        if message.is_response() {
+            self.requests.remove(&self.open);
+        }
+        let message = self.open.for_client(&message);
+        self.open.client.deliver(message, confirmation).await
     }
 }
 
-/// All clients, as the connection sees them. It dispatches messages to their clients.
+/// The client of the connection. It dispatches each message to the client of its request.
 #[derive(Debug)]
 struct DispatchClient(Arc<OpenRequests>);
 

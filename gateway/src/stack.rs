@@ -1,8 +1,8 @@
 //! The order of the layers over one connection. Only this module knows them all.
 //!
-//! From the client down: the downgrade for older servers, the guard, the upgrade for newer servers, the connection.
-//! So the guard sees one protocol version for each connection. If client and server differ, that is the version in which
-//! a call stays open while its server asks back.
+//! From the client down: the downgrade for older servers, the guard, the upgrade for newer servers,
+//! the connection. So the guard sees one protocol version for each connection. If client and server
+//! differ, that is the version in which a call stays open while its server asks back.
 
 use crate::{
     guarded::{GuardLayer, ToolGuard},
@@ -50,7 +50,7 @@ impl LayerStack {
         }
     }
 
-    /// Sets if a child that ends is started again. The default is true.
+    /// Sets whether a child that ends is started again. The default is true.
     #[must_use]
     pub fn with_restart(self, restarts: bool) -> Self {
         Self { restarts, ..self }
@@ -65,14 +65,14 @@ impl LayerStack {
         }
     }
 
-    fn child(
+    fn start_child(
         &self,
         command: &[OsString],
         client: Arc<dyn Client>,
     ) -> Result<RestartingChild, ConnectError> {
-        let room = Arc::clone(&self.children).try_acquire_owned();
-        let room = room.map_err(|_| ConnectError::ChildLimit)?;
-        RestartingChild::start(command.to_vec(), self.restarts, room, client)
+        let permit = Arc::clone(&self.children).try_acquire_owned();
+        let permit = permit.map_err(|_| ConnectError::ChildLimit)?;
+        RestartingChild::start(command.to_vec(), self.restarts, permit, client)
     }
 }
 
@@ -82,7 +82,7 @@ impl Connector for LayerStack {
         let client = UpgradeLayer::watch_changes(GuardLayer::watch_tool_list(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
             ServerLocation::Command(command) => {
-                Arc::new(self.child(command, Arc::<ChangesClient>::clone(&client))?)
+                Arc::new(self.start_child(command, Arc::<ChangesClient>::clone(&client))?)
             }
             ServerLocation::Endpoint(endpoint) => Arc::new(HttpUpstream::new(
                 Arc::clone(endpoint),

@@ -6,6 +6,6 @@ mod pending_responses;
 mod restarting_child;
 mod trace_context;
 
-pub use child::{ChildServer, StartError};
+pub use child::StartError;
 pub use http::{EndpointError, HttpUpstream, ServerEndpoint};
-pub use restarting_child::RestartingChild;
+pub(crate) use restarting_child::RestartingChild;

@@ -1,9 +1,9 @@
 //! The lists of several servers as one.
 //!
-//! A page merges one page of each server that has more items, so the first page shows items of every server. The cursor
-//! encodes the position in each server's list.
+//! A page merges one page of each server that has more items, so the first page shows items of
+//! every server. The cursor encodes the position in each server's list.
 
-use crate::wire::{JsonMembers, Message, MessageKind, method};
+use crate::wire::{JsonMembers, Message, method};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -18,9 +18,9 @@ pub(super) struct ListMethod {
 }
 
 impl ListMethod {
-    /// The list that this method asks for.
-    pub(super) fn for_method(asked: &str) -> Option<Self> {
-        let (member, identity, has_names) = match asked {
+    /// Returns the list of a method, or `None` if the method lists nothing.
+    pub(super) fn from_method(method: &str) -> Option<Self> {
+        let (member, identity, has_names) = match method {
             method::TOOLS_LIST => ("tools", "name", true),
             method::PROMPTS_LIST => ("prompts", "name", true),
             method::RESOURCES_LIST => ("resources", "uri", false),
@@ -51,7 +51,7 @@ impl ListMethod {
 /// The servers that have another page, each with its own cursor.
 pub(super) type ServerCursors = Vec<(usize, String)>;
 
-/// Reads a cursor of ours.
+/// Reads a cursor that the gateway wrote, or returns `None` for another one.
 pub(super) fn read_cursor(text: &str) -> Option<ServerCursors> {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
@@ -60,8 +60,8 @@ fn write_cursor(cursor: &ServerCursors) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default())
 }
 
-/// The request of a server's page that begins there.
-pub(super) fn from_cursor(
+/// Returns the request for one server's page that begins at `cursor`.
+pub(super) fn with_cursor(
     request: &Message,
     params: &JsonMembers,
     cursor: Option<&str>,
@@ -76,11 +76,12 @@ pub(super) fn from_cursor(
     written.map_or_else(|_| request.clone(), |params| request.with_body(&params))
 }
 
-/// A page of one list, as it comes together from its servers'.
+/// A page that merges a page of each server.
 pub(super) struct MergedPage {
     list: ListMethod,
     items: Vec<Box<RawValue>>,
-    seen: HashSet<String>,
+    /// The identities of the items, to find duplicates.
+    identities: HashSet<String>,
     next: ServerCursors,
     /// The other members of the first result.
     rest: Option<JsonMembers>,
@@ -91,18 +92,23 @@ impl MergedPage {
         Self {
             list,
             items: Vec::new(),
-            seen: HashSet::new(),
+            identities: HashSet::new(),
             next: ServerCursors::new(),
             rest: None,
         }
     }
 
     /// Adds the page of a server, and returns the identities of its items.
-    pub(super) fn add(&mut self, server: usize, prefix: &str, response: &Message) -> Vec<String> {
-        let body = response
-            .body()
-            .filter(|_| response.kind() == MessageKind::Result);
-        let Some(mut result) = body.and_then(|body| JsonMembers::read(body).ok()) else {
+    pub(super) fn add_page(
+        &mut self,
+        server: usize,
+        prefix: &str,
+        response: &Message,
+    ) -> Vec<String> {
+        let result = response
+            .result()
+            .and_then(|json| JsonMembers::read(json).ok());
+        let Some(mut result) = result else {
             return Vec::new();
         };
         let items: Vec<Box<RawValue>> = result
@@ -128,8 +134,9 @@ impl MergedPage {
         } else {
             own
         };
-        if !self.seen.insert(name.clone()) {
-            tracing::warn!(what = self.list.member, %name, "two servers have something of this name, and the second is left out: give one a `prefix`");
+        if !self.identities.insert(name.clone()) {
+            let list = self.list.member;
+            tracing::warn!(list, %name, "two servers list this name, and the second is left out: give one a `prefix`");
             return None;
         }
         let item = if self.list.has_names && !prefix.is_empty() {
@@ -142,8 +149,8 @@ impl MergedPage {
         Some(name)
     }
 
-    /// The result, as JSON. None: no server answered.
-    pub(super) fn result(self) -> Option<String> {
+    /// Returns the result as JSON, or `None` if no server has one.
+    pub(super) fn into_result(self) -> Option<String> {
         let mut result = self.rest?;
         result.set(self.list.member, &self.items).ok()?;
         if !self.next.is_empty() {
@@ -166,14 +173,14 @@ mod tests {
 
     #[test]
     fn two_lists_are_one_with_prefixes_and_a_cursor() {
-        let mut page = MergedPage::new(ListMethod::for_method("tools/list").unwrap());
-        page.add(
+        let mut page = MergedPage::new(ListMethod::from_method("tools/list").unwrap());
+        page.add_page(
             0,
             "a_",
             &response(r#"{"tools":[{"x":1.0,"name":"t"}],"nextCursor":"p2","ttlMs":5}"#),
         );
-        page.add(1, "b_", &response(r#"{"tools":[{"name":"t"}]}"#));
-        let result = page.result().unwrap();
+        page.add_page(1, "b_", &response(r#"{"tools":[{"name":"t"}]}"#));
+        let result = page.into_result().unwrap();
         let (before, cursor) = result.split_once(r#""nextCursor":""#).unwrap();
         assert_eq!(
             before,
@@ -186,16 +193,19 @@ mod tests {
     }
 
     #[test]
-    fn of_two_things_of_one_name_the_first_stays() {
-        let mut page = MergedPage::new(ListMethod::for_method("resources/list").unwrap());
+    fn of_two_items_with_one_identity_the_first_stays() {
+        let mut page = MergedPage::new(ListMethod::from_method("resources/list").unwrap());
         assert_eq!(
-            page.add(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)),
+            page.add_page(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)),
             ["x:1"]
         );
         assert!(
-            page.add(1, "b_", &response(r#"{"resources":[{"uri":"x:1"}]}"#))
+            page.add_page(1, "b_", &response(r#"{"resources":[{"uri":"x:1"}]}"#))
                 .is_empty()
         );
-        assert_eq!(page.result().unwrap(), r#"{"resources":[{"uri":"x:1"}]}"#);
+        assert_eq!(
+            page.into_result().unwrap(),
+            r#"{"resources":[{"uri":"x:1"}]}"#
+        );
     }
 }

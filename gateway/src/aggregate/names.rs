@@ -1,10 +1,10 @@
-//! The names of several servers' things in one list: which belongs to which server, and what it is called there.
+//! The prefixed names of several servers' tools and prompts, and the servers that they belong to.
 
-use crate::wire::{JsonMembers, Message};
+use crate::wire::Message;
 use serde_json::Value;
 
-/// Which of the servers this name belongs to, and what it is called there. The longest prefix counts, so that a server
-/// without one gets what no other has.
+/// Returns the server that a name belongs to, and its name there. The longest prefix counts, so a
+/// server without a prefix owns the names without any other.
 pub(super) fn find_owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usize, &'n str)> {
     let fits = prefixes
         .iter()
@@ -14,33 +14,26 @@ pub(super) fn find_owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usiz
         .map(|(index, _, own)| (index, own))
 }
 
-/// The request with another name in its parameters.
+/// Returns a request with another name in its parameters.
 pub(super) fn with_name(request: &Message, name: &str) -> Option<Message> {
-    let mut params = JsonMembers::read(request.body()?).ok()?;
-    params.set("name", &name).ok()?;
-    Some(request.with_body(&serde_json::to_string(&params).ok()?))
+    request.with_changed_members(|params| params.set("name", &name).ok())
 }
 
-/// The request of a completion with another name of its prompt.
+/// Returns a completion request with another name of its prompt.
 pub(super) fn with_prompt_name(request: &Message, name: &str) -> Option<Message> {
-    let mut params = JsonMembers::read(request.body()?).ok()?;
-    let mut reference = params.object("ref").ok()?;
-    reference.set("name", &name).ok()?;
-    params.set("ref", &reference).ok()?;
-    Some(request.with_body(&serde_json::to_string(&params).ok()?))
+    request.with_changed_members(|params| {
+        let mut reference = params.object("ref").ok()?;
+        reference.set("name", &name).ok()?;
+        params.set("ref", &reference).ok()
+    })
 }
 
-/// A text among the parameters.
-pub(super) fn text_parameter(message: &Message, name: &str) -> Option<String> {
-    JsonMembers::read(message.body()?).ok()?.text(name)
-}
-
-/// Merges a capability of two servers: the result has all that one of them has.
-pub(super) fn merge(all: &mut Value, one: &Value) {
+/// Merges the capabilities of two servers: the result has each capability of either.
+pub(super) fn merge_capabilities(all: &mut Value, one: &Value) {
     match (all, one) {
         (Value::Object(all), Value::Object(one)) => {
             for (name, value) in one {
-                merge(all.entry(name.clone()).or_insert(Value::Null), value);
+                merge_capabilities(all.entry(name.clone()).or_insert(Value::Null), value);
             }
         }
         (Value::Bool(all), Value::Bool(one)) => *all |= one,
@@ -79,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn together_they_can_do_what_one_of_them_can() {
+    fn merged_capabilities_are_those_of_either() {
         let mut all = json!({ "tools": { "listChanged": false } });
-        merge(
+        merge_capabilities(
             &mut all,
             &json!({ "tools": { "listChanged": true }, "logging": {} }),
         );

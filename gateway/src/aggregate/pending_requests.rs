@@ -1,26 +1,33 @@
-//! Which server has which request of a client, so that only that one hears that it is cancelled.
+//! The servers that have a client's requests, so that a cancellation goes only to these.
 
 use crate::{
     layer::{Client, Confirmation, Disconnected, RequestContext},
-    wire::{JsonMembers, Message, RequestId},
+    wire::{Message, RequestId},
 };
 use async_trait::async_trait;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 
-/// A request: whose, and its id.
+/// The number of a connection, and the id of its request.
 type RequestKey = (u64, RequestId);
 
-/// The requests that are not answered, and the server that has each; none: several have it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct RequestOwners(Arc<Mutex<HashMap<RequestKey, Option<usize>>>>);
+/// The servers that a request was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestTarget {
+    One(usize),
+    All,
+}
 
-impl RequestOwners {
-    /// The request goes to this server, or to several. The client, on the way to which its end is seen.
-    pub(super) fn begin(
+/// The requests without a response.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PendingRequests(Arc<Mutex<HashMap<RequestKey, RequestTarget>>>);
+
+impl PendingRequests {
+    /// Adds a request, until the returned client gets its response.
+    pub(super) fn add_request(
         &self,
         request: &Message,
-        server: Option<usize>,
+        target: RequestTarget,
         context: &RequestContext,
     ) -> Arc<dyn Client> {
         let client = Arc::clone(&context.client);
@@ -28,43 +35,32 @@ impl RequestOwners {
             return client;
         };
         let key = (context.caller.number, id);
-        self.all().insert(key.clone(), server);
+        self.0.lock().insert(key.clone(), target);
         Arc::new(CompletionClient {
-            under_way: self.clone(),
+            pending: self.clone(),
             key,
             client,
         })
     }
 
-    /// Returns the server of the request that this cancels. It may be answered all the same.
-    pub(super) fn cancelled(
+    /// Removes the request that a cancellation names, and returns the servers that have it. Its
+    /// response may still come.
+    pub(super) fn remove_cancelled(
         &self,
         message: &Message,
         context: &RequestContext,
-    ) -> Option<Option<usize>> {
-        let id = RequestId::read(JsonMembers::read(message.body()?).ok()?.get("requestId")?)?;
-        self.all().remove(&(context.caller.number, id))
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<RequestKey, Option<usize>>> {
-        self.0.lock()
+    ) -> Option<RequestTarget> {
+        let key = (context.caller.number, message.cancelled_id()?);
+        self.0.lock().remove(&key)
     }
 }
 
-/// The client, on the way to which the end of a request is seen.
+/// A client that removes its request from the pending ones once it gets the response.
 #[derive(Debug)]
 struct CompletionClient {
-    under_way: RequestOwners,
+    pending: PendingRequests,
     key: RequestKey,
     client: Arc<dyn Client>,
-}
-
-impl CompletionClient {
-    fn observe_response(&self, message: &Message) {
-        if message.is_response() && message.id() == Some(&self.key.1) {
-            self.under_way.all().remove(&self.key);
-        }
-    }
 }
 
 #[async_trait]
@@ -74,7 +70,9 @@ impl Client for CompletionClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        self.observe_response(&message);
+        if message.is_response() && message.id() == Some(&self.key.1) {
+            self.pending.0.lock().remove(&self.key);
+        }
         self.client.deliver(message, confirmation).await
     }
 }

@@ -1,9 +1,10 @@
-//! What several servers send to one client: their requests get ids of ours, so that the answers find back.
+//! The messages of several servers to one client. Their requests get ids of the gateway's own, so
+//! that each response goes to the server that asked.
 
 use super::subscriptions::SubscriptionRegistry;
 use crate::{
     layer::{Client, Confirmation, Disconnected},
-    wire::{JsonMembers, Message, MessageKind, RequestId, method},
+    wire::{Message, RequestId, method},
 };
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
@@ -16,101 +17,98 @@ use std::{
     },
 };
 
-/// The unanswered requests of servers to the client.
+/// The unanswered requests of servers to the client, by the ids that the client knows.
 #[derive(Debug, Default)]
 pub(super) struct ServerRequests {
     open: Mutex<HashMap<RequestId, ServerRequest>>,
-    requests: AtomicU64,
+    count: AtomicU64,
 }
 
 /// A request of a server.
 #[derive(Debug)]
 struct ServerRequest {
     server: usize,
-    /// Its id, as the server has it.
-    own: RequestId,
-    /// Under which the server wants to hear how far the client has come, as it was written.
-    token: Option<Box<RawValue>>,
+    /// Its id at the server.
+    server_id: RequestId,
+    /// Its progress token at the server, as it was written.
+    progress_token: Option<Box<RawValue>>,
 }
 
-/// The request with our id as its progress token, in place of the one that its server has; two servers may have the same.
-fn with_token(request: &Message, ours: &RequestId) -> (Message, Option<Box<RawValue>>) {
-    let replaced = || {
-        let mut params = JsonMembers::read(
-            request
-                .body()
-                .filter(|body| body.contains("progressToken"))?,
-        )
-        .ok()?;
-        let mut own = params.object("_meta").ok()?;
-        let token = RawValue::from_string(own.get("progressToken")?.to_owned()).ok()?;
-        own.set(
-            "progressToken",
-            &RawValue::from_string(ours.to_json()).ok()?,
-        )
-        .ok()?;
-        params.set("_meta", &own).ok()?;
-        Some((
-            request.with_body(&serde_json::to_string(&params).ok()?),
-            token,
-        ))
-    };
-    match replaced() {
-        Some((request, token)) => (request, Some(token)),
-        None => (request.clone(), None),
-    }
+/// Replaces the progress token of a request by an id of the gateway's own, because two servers may
+/// use the same token. Returns the server's token, too, or `None` if there is none.
+fn replace_progress_token(request: &Message, id: &RequestId) -> Option<(Message, Box<RawValue>)> {
+    let mut server_token = None;
+    let replaced = request.with_changed_members(|params| {
+        let mut own_meta = params.object("_meta").ok()?;
+        let token = own_meta.get("progressToken")?.to_owned();
+        server_token = RawValue::from_string(token).ok();
+        let id = RawValue::from_string(id.to_json()).ok()?;
+        own_meta.set("progressToken", &id).ok()?;
+        params.set("_meta", &own_meta).ok()
+    });
+    replaced.zip(server_token)
 }
 
 impl ServerRequests {
-    /// The request of a server under an id of ours.
-    fn with_own_id(&self, server: usize, request: &Message, own: &RequestId) -> Message {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let id = RequestId::Text(format!("dev.semel/{}/ask/{number}", std::process::id()).into());
-        let (ours, token) = with_token(&request.with_id(&id), &id);
-        self.open().insert(
-            id,
-            ServerRequest {
-                server,
-                own: own.clone(),
-                token,
-            },
-        );
-        ours
+    /// Translates a server's request for the client.
+    fn translate_request(
+        &self,
+        server: usize,
+        request: &Message,
+        server_id: &RequestId,
+    ) -> Message {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let id = RequestId::Text(format!("dev.semel/{process}/ask/{number}").into());
+        let mut translated = request.with_id(&id);
+        let mut progress_token = None;
+        if let Some((replaced, token)) = replace_progress_token(&translated, &id) {
+            translated = replaced;
+            progress_token = Some(token);
+        }
+        let open = ServerRequest {
+            server,
+            server_id: server_id.clone(),
+            progress_token,
+        };
+        self.open().insert(id, open);
+        translated
     }
 
-    /// Translates a progress notification of the client for the server that asked. `None` if no server did.
-    pub(super) fn progress(&self, notification: &Message) -> Option<(usize, Message)> {
-        let mut params = JsonMembers::read(notification.body()?).ok()?;
-        let ours = RequestId::read(params.get("progressToken")?)?;
+    /// Translates a progress notification of the client for the server that asked. `None` if no
+    /// server did.
+    pub(super) fn translate_progress(&self, notification: &Message) -> Option<(usize, Message)> {
         let open = self.open();
-        let question = open.get(&ours)?;
-        params.set("progressToken", question.token.as_ref()?).ok()?;
-        Some((
-            question.server,
-            notification.with_body(&serde_json::to_string(&params).ok()?),
-        ))
+        let mut server = None;
+        let translated = notification.with_changed_members(|params| {
+            let request = open.get(&RequestId::read(params.get("progressToken")?)?)?;
+            server = Some(request.server);
+            let token = request.progress_token.as_ref()?;
+            params.set("progressToken", token).ok()
+        });
+        server.zip(translated)
     }
 
     /// Translates a response of the client for the server that asked. `None` if no server did.
-    pub(super) fn with_server_id(&self, response: &Message) -> Option<(usize, Message)> {
-        let ServerRequest { server, own, .. } = self.open().remove(response.id()?)?;
-        Some((server, response.with_id(&own)))
+    pub(super) fn translate_response(&self, response: &Message) -> Option<(usize, Message)> {
+        let request = self.open().remove(response.id()?)?;
+        Some((request.server, response.with_id(&request.server_id)))
     }
 
-    /// A server's word that it waits no longer, about the id that the client knows.
-    fn cancelled(&self, server: usize, notification: &Message) -> Option<Message> {
-        let mut params = JsonMembers::read(notification.body()?).ok()?;
-        let own = RequestId::read(params.get("requestId")?)?;
+    /// Translates a server's cancellation of its request for the client. `None` if the request was
+    /// answered.
+    fn translate_cancellation(&self, server: usize, notification: &Message) -> Option<Message> {
+        let server_id = notification.cancelled_id()?;
         let mut open = self.open();
-        let is_it = |question: &ServerRequest| question.server == server && question.own == own;
-        let ours = open
+        let (id, _) = open
             .iter()
-            .find(|(_, question)| is_it(question))
-            .map(|(ours, _)| ours.clone())?;
-        open.remove(&ours);
-        let json: serde_json::Value = serde_json::from_str(&ours.to_json()).ok()?;
-        params.set("requestId", &json).ok()?;
-        Some(notification.with_body(&serde_json::to_string(&params).ok()?))
+            .find(|(_, request)| request.server == server && request.server_id == server_id)?;
+        let id = id.clone();
+        open.remove(&id);
+        notification.with_changed_members(|params| {
+            let id = RawValue::from_string(id.to_json()).ok()?;
+            params.set("requestId", &id).ok()
+        })
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<RequestId, ServerRequest>> {
@@ -118,40 +116,26 @@ impl ServerRequests {
     }
 }
 
-/// The client, as one of the servers sees it.
+/// The client for one of the servers.
 #[derive(Debug)]
 pub(super) struct ServerClient {
     pub(super) server: usize,
-    pub(super) asked: Arc<ServerRequests>,
+    pub(super) requests: Arc<ServerRequests>,
     pub(super) subscriptions: Arc<SubscriptionRegistry>,
     pub(super) client: Arc<dyn Client>,
 }
 
 impl ServerClient {
-    /// The message as the client is to read it; none: it is not for it, or it reads it as part of a subscription.
-    async fn translate_message(&self, message: Message) -> Option<Message> {
-        match self.subscriptions.about(&message) {
-            Some(subscription) => {
-                self.subscriptions
-                    .receive(&subscription, self.server, message)
-                    .await;
-                None
-            }
-            None => self.translated(message),
+    /// Translates a message that belongs to no subscription. `None` if the client must not get it.
+    fn translate(&self, message: Message) -> Option<Message> {
+        if let Some(server_id) = message.request_id() {
+            let requests = &self.requests;
+            return Some(requests.translate_request(self.server, &message, server_id));
         }
-    }
-
-    fn translated(&self, message: Message) -> Option<Message> {
-        match (message.kind(), message.id()) {
-            (MessageKind::Request, Some(own)) => {
-                Some(self.asked.with_own_id(self.server, &message, own))
-            }
-            // A cancellation of an answered request is dropped.
-            _ if message.method() == Some(method::CANCELLED) => {
-                self.asked.cancelled(self.server, &message)
-            }
-            _ => Some(message),
+        if message.method() == Some(method::CANCELLED) {
+            return self.requests.translate_cancellation(self.server, &message);
         }
+        Some(message)
     }
 }
 
@@ -162,14 +146,20 @@ impl Client for ServerClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        match self.translate_message(message).await {
+        if let Some(subscription) = self.subscriptions.find_subscription(&message) {
+            self.subscriptions
+                .receive(&subscription, self.server, message)
+                .await;
+            return Ok(());
+        }
+        match self.translate(message) {
             Some(message) => self.client.deliver(message, confirmation).await,
             None => Ok(()),
         }
     }
 }
 
-/// The client, on the way to which one response is waited for.
+/// A client that intercepts the response to one request.
 #[derive(Debug)]
 pub(super) struct ResponseClient {
     pub(super) id: RequestId,
@@ -184,15 +174,11 @@ impl Client for ResponseClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        if !matches!(message.kind(), MessageKind::Result | MessageKind::Error)
-            || message.id() != Some(&self.id)
-        {
+        if !message.is_response() || message.id() != Some(&self.id) {
             return self.client.deliver(message, confirmation).await;
         }
         let response = self.response.lock().take();
-        response
-            .ok_or(Disconnected)?
-            .send(message)
-            .map_err(|_| Disconnected)
+        let sent = response.ok_or(Disconnected)?.send(message);
+        sent.map_err(|_| Disconnected)
     }
 }

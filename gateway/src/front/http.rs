@@ -1,8 +1,9 @@
 //! The front end for many clients over streamable HTTP, of both protocol versions at one address.
 //!
-//! A client of the older version (up to 2025-11-25) opens a session, and has a connection to the server of its own. Its
-//! disconnecting cancels nothing, and it may resume a stream. A client of the newer version has no session; all of them share one
-//! connection, and closing a response cancels the request. Authentication is in [`crate::access`], rate limits are in
+//! A client of the older version (up to 2025-11-25) opens a session, and has a connection to the
+//! server of its own. Its disconnecting cancels nothing, and it may resume a stream. A client of
+//! the newer version has no session; all of them share one connection, and closing a response
+//! cancels the request. Authentication is in [`crate::access`], rate limits are in
 //! [`crate::limits`]. The transport of 2024-11-05 (two addresses) is not served.
 
 mod body;
@@ -125,7 +126,8 @@ impl HttpServer {
             );
             return;
         };
-        // Responses are short, so waiting to fill a packet only delays them. A socket that cannot do without is as correct.
+        // Responses are short, so waiting to fill a packet only delays them. A socket that cannot
+        // do without is as correct.
         let _ = stream.set_nodelay(true);
         let server = Arc::clone(self);
         let flushes = FlushNotifier::default();
@@ -146,7 +148,8 @@ impl HttpServer {
     }
 
     async fn shut_down(&self, graceful: GracefulShutdown) {
-        // Sessions go first: their streams keep the connections open that the graceful shutdown waits for.
+        // Sessions go first: their streams keep the connections open that the graceful shutdown
+        // waits for.
         let sessions = self.sessions.take_all();
         let ends = sessions.iter().map(|session| session.end());
         futures_util::future::join_all(ends).await;
@@ -177,7 +180,8 @@ impl HttpServer {
         {
             return self.respond_health(health, endpoint, parts).await;
         }
-        // Authentication comes first: an unauthenticated client does not even learn which paths exist.
+        // Authentication comes first: an unauthenticated client does not even learn which paths
+        // exist.
         let caller = self.authenticator.authenticate(parts)?;
         self.limits.check_rate_limit(&caller.tenant)?;
         if !PATHS.contains(&parts.uri.path()) {
@@ -221,7 +225,7 @@ impl HttpServer {
         flushes: FlushNotifier,
     ) -> Result<Response<ResponseBody>, RequestError> {
         if let Some(unreadable) = posted.only_unreadable() {
-            let message = unreadable.fault.response(unreadable.id.as_ref());
+            let message = unreadable.error.response(unreadable.id.as_ref());
             return Err(RequestError::with_message(
                 StatusCode::BAD_REQUEST,
                 &message,
@@ -302,7 +306,8 @@ impl HttpServer {
         let is_batch = posted.is_batch;
         let needs_no_response = request_ids.is_empty() && posted.messages.iter().all(Result::is_ok);
         let stream = MessageStream::for_requests(session.next_stream_number(), request_ids);
-        // Without a response there is no stream either: the server's own messages go to the session's stream then.
+        // Without a response there is no stream: the server's own messages go to the session's
+        // stream.
         let reader = if needs_no_response {
             None
         } else {
@@ -322,8 +327,9 @@ impl HttpServer {
             match message {
                 Ok(message) => session.forward(message, &context).await,
                 Err(unreadable) => {
-                    let response = unreadable.fault.response(unreadable.id.as_ref());
-                    // A closed stream means that the client has gone, and the reader below notices.
+                    let response = unreadable.error.response(unreadable.id.as_ref());
+                    // A closed stream means that the client has disconnected: the reader below
+                    // notices it.
                     let _ = context.client.send(response).await;
                 }
             }
@@ -430,18 +436,19 @@ impl HttpServer {
     }
 }
 
-/// Checks that a message without a session declares its protocol version, and that the headers agree with it.
+/// Checks that a message without a session declares its protocol version, and that the headers
+/// agree with it.
 fn check_sessionless(head: &RequestHead, message: &Message) -> Result<(), RequestError> {
     let declares_version = message.own_version().is_some();
     if !declares_version && !head.is_at_least(version::V2026_07_28) {
         let what = "the session header is missing: initialize, and send `Mcp-Session-Id` with all later requests";
         return Err(RequestError::invalid(StatusCode::BAD_REQUEST, what));
     }
-    let bad_request = |fault: &ProtocolError| {
-        RequestError::with_message(StatusCode::BAD_REQUEST, &fault.response(message.id()))
+    let bad_request = |error: &ProtocolError| {
+        RequestError::with_message(StatusCode::BAD_REQUEST, &error.response(message.id()))
     };
     head.check_agreement(message)
-        .map_err(|fault| bad_request(&fault))?;
+        .map_err(|error| bad_request(&error))?;
     if !declares_version && message.kind() == MessageKind::Request {
         let what = "the request does not declare its protocol version: write it into its `_meta`";
         return Err(bad_request(&ProtocolError::new(

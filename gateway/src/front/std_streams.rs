@@ -1,8 +1,9 @@
-//! The standard streams of this process as asynchronous streams. Pipes and sockets are read and written without a thread
-//! between, as any other connection is. Terminals and files go through tokio's blocking threads.
+//! The standard streams of this process as asynchronous streams. Pipes and sockets are read and
+//! written without a thread between, as any other connection is. Terminals and files go through
+//! tokio's blocking threads.
 //!
-//! That makes a stream non-blocking for every process that shares it. So stdout stays blocking where stderr is the same
-//! stream: a log line must not fail for want of room.
+//! That makes a stream non-blocking for every process that shares it. So stdout stays blocking
+//! where stderr is the same stream: a log line must not fail for want of room.
 
 use rustix::fs::{FileType, fstat};
 use std::{
@@ -74,7 +75,8 @@ fn file_type(stream: BorrowedFd<'_>) -> Option<FileType> {
         .map(|status| FileType::from_raw_mode(status.st_mode))
 }
 
-/// Returns whether two descriptors refer to the same file. Without an answer of the system they may.
+/// Returns whether two descriptors refer to the same file. Without an answer of the system they
+/// may.
 fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     match (fstat(one), fstat(other)) {
         (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),

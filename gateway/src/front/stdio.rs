@@ -13,7 +13,8 @@ pub fn line_client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn 
     Arc::new(LineWriter::new(output))
 }
 
-/// Serves the client until it closes its stream. Calls in progress continue then, until the upstream is closed.
+/// Serves the client until it closes its stream. Calls in progress continue then, until the
+/// upstream is closed.
 pub async fn serve_client(
     input: impl AsyncRead + Unpin,
     client: Arc<dyn Client>,
@@ -33,12 +34,12 @@ pub async fn serve_client(
         let messages = match line {
             InputLine::Read(line) => Message::read_all(line),
             InputLine::TooLong => {
-                let fault = ProtocolError::new(
+                let error = ProtocolError::new(
                     ErrorCode::InvalidRequest,
                     format!("a message has {LINE_BYTES_MAX} bytes at the most"),
                 );
-                // A failed write is no error here: a client that has gone closes its input too.
-                let _ = client.send(fault.response(None)).await;
+                // A disconnected client reads nothing, and closes its input, too.
+                let _ = client.send(error.response(None)).await;
                 continue;
             }
         };
@@ -49,7 +50,7 @@ pub async fn serve_client(
                 Err(unreadable) => {
                     // As above.
                     let _ = client
-                        .send(unreadable.fault.response(unreadable.id.as_ref()))
+                        .send(unreadable.error.response(unreadable.id.as_ref()))
                         .await;
                 }
             }

@@ -1,11 +1,13 @@
 //! The response that a client and its model get for a guarded call.
 //!
-//! A server's own result stays as it was, with a member added to its `_meta` and, where the call did not simply run, a text added
-//! to its content. Any other answer becomes a result with `isError`, because models read results and not protocol errors;
-//! what the server said goes with it.
+//! A server's own result stays as it was, with a member added to its `_meta` and, where the call
+//! did not simply run, a text added to its content. Any other answer becomes a result with
+//! `isError`, because models read results and not protocol errors; what the server said goes with
+//! it.
 //!
-//! The gateway's own `structuredContent` is set only where the tool has no output schema: clients check it against that schema,
-//! even in an error. It repeats everything, because some clients show nothing else to their model.
+//! The gateway's own `structuredContent` is set only where the tool has no output schema: clients
+//! check it against that schema, even in an error. It repeats everything, because some clients show
+//! nothing else to their model.
 
 use super::{model_text::TextSubject, outcome};
 use crate::wire::{JsonMembers, Message, MessageKind, RequestId, meta};
@@ -25,7 +27,8 @@ pub(super) struct ResponseBuilder<'a> {
 }
 
 impl ResponseBuilder<'_> {
-    /// Returns the response for `answer`. `own_response` is the server's response to this very call, if it was sent.
+    /// Returns the response for `answer`. `own_response` is the server's response to this very
+    /// call, if it was sent.
     pub(super) fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
         let response = match (answer, own_response) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
@@ -52,7 +55,8 @@ impl ResponseBuilder<'_> {
         }
     }
 
-    /// Adds the answer's metadata, and a note if there is one, to a result. Returns `None` if the result cannot be read.
+    /// Adds the answer's metadata, and a note if there is one, to a result. Returns `None` if the
+    /// result cannot be read.
     fn annotate(&self, response: &Message, answer: &Answer) -> Option<Message> {
         let mut result = JsonMembers::read(response.body()?).ok()?;
         let mut own_meta = result.object("_meta").ok()?;

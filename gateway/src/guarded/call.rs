@@ -45,7 +45,7 @@ pub(super) async fn run_call(
     };
     let request = match ToolCallRequest::parse(id.clone(), message) {
         Ok(request) => request,
-        Err(fault) => return send(context, fault.response(Some(&id))).await,
+        Err(error) => return send(context, error.response(Some(&id))).await,
     };
     let own_meta = request.params.object("_meta").unwrap_or_default();
     if let Some(prober) = &guard.prober {
@@ -60,8 +60,8 @@ pub(super) async fn run_call(
         let agreement = tool
             .header_parameters
             .check_agreement(&request.arguments, &context.headers);
-        if let Err(fault) = agreement {
-            return send(context, fault.response(Some(&id))).await;
+        if let Err(error) = agreement {
+            return send(context, error.response(Some(&id))).await;
         }
     }
     let call = GuardedCall {
@@ -78,7 +78,7 @@ pub(super) async fn run_call(
 }
 
 async fn send(context: &RequestContext, message: Message) {
-    // A client that has gone gets nothing, and the call has nothing left to do.
+    // A disconnected client reads nothing, and the call has nothing left to do.
     let _ = context.client.send(message).await;
 }
 
@@ -112,7 +112,8 @@ impl ToolCallRequest {
         sent_arguments: &Map<String, Value>,
         is_repeat: bool,
     ) -> Result<Message, serde_json::Error> {
-        // Under the same id a late response to the first request would be taken for the response to the repeat.
+        // Under the same id a late response to the first request would pass for the response to the
+        // repeat.
         let message = if is_repeat {
             self.message.with_id(&new_request_id())
         } else {
@@ -188,7 +189,7 @@ impl GuardedCall<'_> {
     async fn run(&self) {
         let call = match self.build_call() {
             Ok(call) => call,
-            Err(fault) => return self.send(fault.response(Some(&self.request.id))).await,
+            Err(error) => return self.send(error.response(Some(&self.request.id))).await,
         };
         let mut begun = self.begin(&call).await;
         let mut history = SendHistory::default();
@@ -213,16 +214,16 @@ impl GuardedCall<'_> {
 
     async fn begin(&self, call: &Call) -> Result<CallStep, CallError> {
         let identity = delivery_log::call_identity(call);
-        let owed = self
+        let pending = self
             .guard
             .delivery_log
-            .owed_generation(&identity, self.context.began)
+            .pending_generation(&identity, self.context.began)
             .await;
         let semel = &self.guard.semel;
         if let Some(continuation) = elicitation::continuation_of_request(&self.request.params) {
             return semel.resume(call.clone(), continuation).await;
         }
-        match owed {
+        match pending {
             Some(generation) => semel.begin_before_delivery(call.clone(), generation).await,
             None => semel.begin(call.clone()).await,
         }
@@ -300,7 +301,7 @@ impl GuardedCall<'_> {
         }
         let outcome = match &response {
             Ok(response) => outcome::from_response(response),
-            Err(lost) => outcome::from_loss(lost.clone()),
+            Err(no_response) => outcome::from_no_response(no_response.clone()),
         };
         history.last_response = response.ok();
         Some(started.report(outcome).await)
@@ -320,7 +321,8 @@ impl GuardedCall<'_> {
         }
     }
 
-    /// Suspends the operation that the server accepted and has not finished, and answers with the server's response.
+    /// Suspends the operation that the server accepted and has not finished, and answers with the
+    /// server's response.
     async fn suspend(
         &self,
         started: ToolRun,
@@ -340,7 +342,8 @@ impl GuardedCall<'_> {
             Ok(answered) => answered,
             Err(error) => return Some(Err(error)),
         };
-        // The operation may have been settled meanwhile: then the answer is another one, and the question is void.
+        // The operation may have been settled meanwhile: then the answer is another one, and the
+        // question is void.
         if let Answer::Running {
             about,
             continuation: Some(recorded),
@@ -357,7 +360,8 @@ impl GuardedCall<'_> {
         None
     }
 
-    /// Settles a call that cannot be sent with the present configuration, and refuses it: calling again changes nothing.
+    /// Settles a call that cannot be sent with the present configuration, and refuses it: calling
+    /// again changes nothing.
     async fn refuse_unsent(
         &self,
         started: ToolRun,
@@ -386,7 +390,8 @@ impl GuardedCall<'_> {
             .metrics
             .count_answer(&self.tool_name, answer.word());
         if self.context.cancellation.is_cancelled() {
-            // The client cancelled: the protocol allows no response, and the outcome is recorded for a repeat.
+            // The client cancelled: the protocol allows no response, and the outcome is recorded
+            // for a repeat.
             return;
         }
         let question = self.open_question(&answer, call);
@@ -400,14 +405,16 @@ impl GuardedCall<'_> {
             delivery,
         });
         let response = self.response(&answer, own_response);
-        // Without an acknowledgement the delivery stays pending, and a repeat of the call gets the outcome.
+        // Without an acknowledgement the delivery stays pending, and a repeat of the call gets the
+        // outcome.
         let _is_acknowledged = self
             .guard
             .deliver_response(response, call, pending, self.context)
             .await;
     }
 
-    /// The server's question that a suspended operation waits for, to be put again to a client that repeats the call.
+    /// The server's question that a suspended operation waits for, to be put again to a client that
+    /// repeats the call.
     fn open_question(&self, answer: &Answer, call: &Call) -> Option<Message> {
         let Answer::Running {
             about,
@@ -422,7 +429,7 @@ impl GuardedCall<'_> {
     }
 
     fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
-        // Only a model that has no result needs to look for the effect.
+        // Only a model without a result has to search for the effect.
         let lookup_tools = match answer {
             Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
             _ => self.guard.lookup_tools(&self.request.tool),

@@ -1,5 +1,6 @@
-//! The catalog of a server's tools: what the server declares about each, which policies get as facts. A call that does not fit
-//! its tool's schema is a fact too: a policy that sees the server reject such a call has a second witness for it.
+//! The catalog of a server's tools: what the server declares about each, which policies get as
+//! facts. A call that does not fit its tool's schema is a fact too: a policy that sees the server
+//! reject such a call has a second witness for it.
 
 mod argument_schema;
 
@@ -21,7 +22,8 @@ const PAGES_MAX: usize = 64;
 /// The most tools that are remembered.
 const TOOLS_MAX: usize = 10_000;
 
-/// The timeout of a server's whole list. A call that waits for it continues then, and nothing is known of its tool.
+/// The timeout of a server's whole list. A call that waits for it continues then, and nothing is
+/// known of its tool.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time without another request for the list, after a server did not answer one.
@@ -66,7 +68,8 @@ pub(super) struct ToolHints {
 }
 
 impl ToolHints {
-    /// Returns whether the tool is declared read-only. Two annotations that contradict each other declare nothing.
+    /// Returns whether the tool is declared read-only. Two annotations that contradict each other
+    /// declare nothing.
     pub(super) fn is_read_only(&self) -> bool {
         self.read_only_hint == Some(true) && self.destructive_hint != Some(true)
     }
@@ -88,7 +91,8 @@ impl ToolHints {
 #[serde(rename_all = "camelCase")]
 struct ListedTool {
     name: String,
-    // A value of another shape than the protocol's declares nothing, and must not fail the whole page.
+    // A value of another shape than the protocol's declares nothing, and must not fail the whole
+    // page.
     #[serde(default)]
     annotations: Value,
     #[serde(default)]
@@ -149,7 +153,7 @@ enum ListCoverage {
 /// The result of a request for the whole list.
 enum ListResult {
     TimedOut,
-    /// A request or its response was lost.
+    /// A request has no response.
     NoResponse,
     Read(ListCoverage),
 }
@@ -204,7 +208,8 @@ impl CatalogState {
 }
 
 impl ToolCatalog {
-    /// Adds a page of tools, and returns what follows it, or `None` if the response is no such page.
+    /// Adds a page of tools, and returns what follows it, or `None` if the response is no such
+    /// page.
     pub(super) fn add_page(&self, response: &Message) -> Option<NextPage> {
         if response.kind() != MessageKind::Result {
             return None;
@@ -233,8 +238,8 @@ impl ToolCatalog {
         };
     }
 
-    /// Returns the tool's description. If the list was not read so far, requests it first, with the metadata of the request at
-    /// hand. Without an answer nothing is known of the tool.
+    /// Returns the tool's description. If the list was not read so far, requests it first, with the
+    /// metadata of the client's own request. Without a response nothing is known of the tool.
     pub(super) async fn find_tool(
         &self,
         name: &str,
@@ -251,7 +256,8 @@ impl ToolCatalog {
         self.state().find(name).unwrap_or_default()
     }
 
-    /// Returns the read-only tools to look for an effect of this one, with tools that share a word with its name first.
+    /// Returns the read-only tools that may show an effect of this one. Tools that share a word
+    /// with its name come first.
     pub(super) fn lookup_tools(&self, name: &str) -> Vec<String> {
         let own_words = name_words(name);
         let mut others: Vec<_> = self

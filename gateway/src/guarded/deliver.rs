@@ -12,7 +12,8 @@ pub(super) struct PendingDelivery {
 }
 
 impl ToolGuard {
-    /// Sends the response to `call`, and acknowledges a pending delivery. Returns whether nothing is left to acknowledge.
+    /// Sends the response to `call`, and acknowledges a pending delivery. Returns whether nothing
+    /// is left to acknowledge.
     pub(super) async fn deliver_response(
         &self,
         response: Message,

@@ -1,12 +1,14 @@
-//! The answers that were sent to clients lately. An equal call that was made before such an answer is owed the same answer; one
-//! made after it may be intended as a new operation.
+//! The answers that were sent to clients lately. An equal call that was made before such an answer
+//! gets the same answer; a call made after it may be intended as a new operation.
 //!
-//! Where an outcome is kept until delivery, only the order of events distinguishes the two. An answer is written first, and its
-//! delivery is recorded after that. A call that was read before the answer left is owed that answer, however late its turn
-//! comes ([`Semel::begin_before_delivery`](semel::runtime::Semel::begin_before_delivery)). A call that was read after it waits for the record, or
-//! it would be taken for a repeat.
+//! Where an outcome is kept until delivery, only the order of events distinguishes the two. An
+//! answer is written first, and its delivery is recorded after that. A call that was read before
+//! the answer was sent gets that answer, however late its turn comes
+//! ([`Semel::begin_before_delivery`](semel::runtime::Semel::begin_before_delivery)). A call that
+//! was read after it waits for the record, or it would pass for a repeat.
 //!
-//! Absent: deliveries by other processes on the same ledger. Their clients have not seen this process's answers.
+//! Absent: deliveries by other processes on the same ledger. Their clients have not seen this
+//! process's answers.
 
 use parking_lot::Mutex;
 use semel::model::Call;
@@ -16,10 +18,12 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The longest wait for the record of another call's delivery. A client that reads slowly must not hold up others for long.
+/// The longest wait for the record of another call's delivery. A client that reads slowly must not
+/// hold up others for long.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time for which an answer is remembered. A call that was read before it has its turn long before that.
+/// The time for which an answer is remembered. A call that was read before it has its turn long
+/// before that.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// The most answers that are remembered.
@@ -48,7 +52,8 @@ struct SentAnswer {
 }
 
 impl DeliveryLog {
-    /// Notes that the answer to this call is on its way. Dropping the returned value notes that its delivery is recorded.
+    /// Notes that the answer to this call is on its way. Dropping the returned value notes that its
+    /// delivery is recorded.
     pub(super) fn begin(&self, identity: CallIdentity, generation: u32) -> DeliveryInProgress {
         let answer = SentAnswer {
             sent_at: Instant::now(),
@@ -65,9 +70,9 @@ impl DeliveryLog {
         in_progress
     }
 
-    /// Returns the generation of the outcome that is owed to a call that was read at `read_at`. For a call that is owed none, waits
-    /// until the last answer before it is recorded.
-    pub(super) async fn owed_generation(
+    /// Returns the generation of the outcome that is pending for a call that was read at `read_at`.
+    /// If none is, waits until the last answer before it is recorded.
+    pub(super) async fn pending_generation(
         &self,
         identity: &CallIdentity,
         read_at: Instant,
@@ -136,24 +141,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_read_before_the_answer_left_is_owed_it_even_once_that_was_taken() {
+    async fn a_call_read_before_the_answer_was_sent_gets_it_even_after_its_delivery() {
         let log = DeliveryLog::default();
         let read = Instant::now();
-        assert_eq!(log.owed_generation(&some_call(), read).await, None);
+        assert_eq!(log.pending_generation(&some_call(), read).await, None);
         tokio::time::sleep(Duration::from_millis(1)).await;
         let in_progress = log.begin(some_call(), 3);
-        assert_eq!(log.owed_generation(&some_call(), read).await, Some(3));
+        assert_eq!(log.pending_generation(&some_call(), read).await, Some(3));
         drop(in_progress);
-        assert_eq!(log.owed_generation(&some_call(), read).await, Some(3));
+        assert_eq!(log.pending_generation(&some_call(), read).await, Some(3));
     }
 
     #[tokio::test]
-    async fn a_call_read_after_the_answer_left_waits_until_it_is_recorded() {
+    async fn a_call_read_after_the_answer_was_sent_waits_until_it_is_recorded() {
         let log = DeliveryLog::default();
         let in_progress = log.begin(some_call(), 1);
         let read = Instant::now();
         assert!(
-            timeout(SOON, log.owed_generation(&some_call(), read))
+            timeout(SOON, log.pending_generation(&some_call(), read))
                 .await
                 .is_err()
         );
@@ -164,12 +169,12 @@ mod tests {
             "{}".to_owned(),
         );
         assert_eq!(
-            timeout(SOON, log.owed_generation(&other, read)).await,
+            timeout(SOON, log.pending_generation(&other, read)).await,
             Ok(None)
         );
         drop(in_progress);
         assert_eq!(
-            timeout(SOON, log.owed_generation(&some_call(), read)).await,
+            timeout(SOON, log.pending_generation(&some_call(), read)).await,
             Ok(None)
         );
     }

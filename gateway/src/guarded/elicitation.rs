@@ -1,9 +1,9 @@
-//! Elicitation: a server asks for input before it finishes a call (`input_required`, since 2026-07-28). All rounds are one
-//! operation. The first round suspends it; the call that brings the answers resumes it, in the same attempt and under the same
-//! key.
+//! Elicitation: a server asks for input before it finishes a call (`input_required`, since
+//! 2026-07-28). All rounds are one operation. The first round suspends it; the call that brings the
+//! answers resumes it, in the same attempt and under the same key.
 //!
-//! The state that a server hands out may be a secret, so the ledger holds only its digest. The question itself is kept in memory:
-//! until it is answered, a repeat of the call gets it again.
+//! The state that a server hands out may be a secret, so the ledger holds only its digest. The
+//! question itself is kept in memory: until it is answered, a repeat of the call gets it again.
 
 use crate::{
     bounded_map::BoundedMap,
@@ -37,7 +37,8 @@ pub(super) fn continuation_of_response(response: &Message) -> Option<String> {
         return None;
     }
     let names = result.get("inputRequests").and_then(member_names);
-    // A question with neither state nor requests cannot be answered, and is no result either: it needs a continuation, too.
+    // A question with neither state nor requests cannot be answered, and is no result either: it
+    // needs a continuation, too.
     continuation(result.get("requestState"), names).or_else(|| continuation(None, Some(Vec::new())))
 }
 
@@ -46,8 +47,8 @@ fn member_names(json: &str) -> Option<Vec<String>> {
     Some(members.names().map(ToOwned::to_owned).collect())
 }
 
-/// Returns a digest of the state, which is the server's own name for a suspended call. Without one, the names of the requested
-/// inputs stand in for it.
+/// Returns a digest of the state, which is the server's own name for a suspended call. Without one,
+/// the names of the requested inputs stand in for it.
 fn continuation(state: Option<&str>, names: Option<Vec<String>>) -> Option<String> {
     let state: Option<String> = state.and_then(|json| serde_json::from_str(json).ok());
     let mut digest = Sha256::new();

@@ -1,9 +1,9 @@
-//! Arguments that headers repeat (`x-mcp-header` in a tool's schema, since 2026-07-28), so that an intermediary can decide by
-//! the same values as the server. Both must agree.
+//! Arguments that headers repeat (`x-mcp-header` in a tool's schema, since 2026-07-28), so that an
+//! intermediary can decide by the same values as the server. Both must agree.
 //!
 //! Absent: validation of arguments by their schema, which is the server's task.
 
-use crate::wire::{ErrorCode, ProtocolError, decoded, encoded, header};
+use crate::wire::{ErrorCode, ProtocolError, decode_header_text, encode_header_text, header};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -16,8 +16,8 @@ const EXACT_INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
 /// The types of arguments that a header can carry.
 const HEADER_TYPES: [&str; 3] = ["string", "integer", "boolean"];
 
-/// The arguments of one tool that headers repeat. A schema that names any of them wrongly has none, because clients drop such a
-/// tool.
+/// The arguments of one tool that headers repeat. A schema that names any of them wrongly has none,
+/// because clients drop such a tool.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct HeaderParameters(Vec<HeaderParameter>);
 
@@ -66,7 +66,7 @@ impl HeaderParameters {
         headers: &mut Vec<(String, String)>,
     ) {
         for parameter in &self.0 {
-            // The client's own value must not stay beside the one that is sent.
+            // The client's own value must not be sent, too.
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&parameter.header));
             let value = parameter.argument(Some(arguments)).and_then(header_value);
             if let Some(value) = value {
@@ -159,7 +159,7 @@ fn is_token(name: &str) -> bool {
 /// Returns the argument as a header carries it, or `None` for a type that no header carries.
 fn header_value(argument: &Value) -> Option<String> {
     match argument {
-        Value::String(text) => Some(encoded(text)),
+        Value::String(text) => Some(encode_header_text(text)),
         Value::Bool(value) => Some(value.to_string()),
         Value::Number(number) if number.is_f64() => {
             // A number written with a fraction or an exponent may still be an integer.
@@ -175,7 +175,7 @@ fn header_value(argument: &Value) -> Option<String> {
 /// Returns whether a header's value equals the argument. A number may be written in several ways.
 fn is_equal(value: &str, argument: &Value) -> bool {
     match argument {
-        Value::String(text) => decoded(value) == *text,
+        Value::String(text) => decode_header_text(value) == *text,
         Value::Number(_) => {
             header_value(argument).is_some_and(|number| is_same_number(value, &number))
         }
@@ -214,7 +214,7 @@ mod tests {
         let agreed = parameters().check_agreement(arguments, &headers);
         assert!(
             agreed.as_ref().is_ok()
-                || agreed.is_err_and(|fault| fault.code == ErrorCode::HeaderMismatch)
+                || agreed.is_err_and(|error| error.code == ErrorCode::HeaderMismatch)
         );
         parameters().check_agreement(arguments, &headers).is_ok()
     }

@@ -1,5 +1,6 @@
-//! Responses that come after the timeout (`answer_within`). The call was answered as in doubt, but the server's own response is
-//! the truth about it. So the gateway waits for it in the background and records it, and a repeat of the call gets it.
+//! Responses that come after the timeout (`answer_within`). The call was answered as in doubt, but
+//! the server's own response is the truth about it. So the gateway waits for it in the background
+//! and records it, and a repeat of the call gets it.
 
 use super::{elicitation, outcome, tasks, timeout::PendingRequest};
 use crate::wire::Message;
@@ -11,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 /// The time after which a late response is given up, and its server is asked to cancel.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(1);
 
-/// The most late responses of one server that are waited for at once. Beyond that, requests are cancelled.
+/// The most late responses of one server that are waited for at once. Beyond that, requests are
+/// cancelled.
 const WAITING_MAX: usize = 256;
 
 /// The late responses of one connection.
@@ -40,7 +42,8 @@ impl LateResponses {
         self.closed.cancel();
     }
 
-    /// Waits for the response in the background, and records it. Without a use for it, or a permit, the request is cancelled.
+    /// Waits for the response in the background, and records it. Without a use for it, or a permit,
+    /// the request is cancelled.
     pub(super) fn spawn_wait(&self, mut request: PendingRequest, late: Option<LateRecorder>) {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let closed = self.closed.clone();

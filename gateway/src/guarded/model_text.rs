@@ -1,5 +1,6 @@
-//! Texts for the model about a call that did not simply run. Each text says what happened, what is recorded, and what to do
-//! next, in short sentences and in this order: a model acts on the first sentence that it understands.
+//! Texts for the model about a call that did not simply run. Each text says what happened, what is
+//! recorded, and what to do next, in short sentences and in this order: a model acts on the first
+//! sentence that it understands.
 //!
 //! Nothing here knows messages: `answer` puts a text where the model reads it.
 
@@ -21,7 +22,8 @@ pub(super) struct TextSubject<'a> {
 }
 
 impl TextSubject<'_> {
-    /// Returns a note to put beside the result of an answer, if the result alone does not say it all.
+    /// Returns a note to put beside the result of an answer, if the result alone does not say it
+    /// all.
     pub(super) fn note_beside_result(&self, answer: &Answer) -> Option<String> {
         match answer {
             Answer::Executed {
@@ -277,13 +279,14 @@ fn advice(next: &NextStep) -> String {
             delay(next)
         ),
         NextStep::AskAPerson => {
-            "Do not call again. Tell your user that a person must look at this.".to_owned()
+            "Do not call again. Tell your user that a person must check this.".to_owned()
         }
         NextStep::CorrectTheCall => "Correct the call, then make it again.".to_owned(),
     }
 }
 
-/// The delay before the next call, in the largest unit that is precise enough, or nothing where there is none.
+/// The delay before the next call, in the largest unit that is precise enough, or nothing where
+/// there is none.
 fn delay(next: &NextStep) -> String {
     let (NextStep::CallAgain { after_ms } | NextStep::AskAgain { after_ms }) = next else {
         return String::new();

@@ -1,7 +1,7 @@
 //! Conversion of a server's response to an outcome, and back.
 //!
-//! An outcome is a JSON value with numbers of 64 bits and a limited depth. A result that does not fit keeps its own text
-//! too, so that a replay has every digit of it.
+//! An outcome is a JSON value with numbers of 64 bits and a limited depth. A result that does not
+//! fit keeps its own text too, so that a replay has every digit of it.
 
 use crate::{
     layer::NoResponse,
@@ -54,8 +54,8 @@ pub(super) fn from_response(response: &Message) -> Outcome {
     Outcome::Returned(body)
 }
 
-/// Returns the members that a value can hold of a body that it cannot hold as a whole, such as one that is nested too deeply. What
-/// they say of the effect counts all the same.
+/// Returns the members that a value can hold of a body that it cannot hold as a whole, such as one
+/// that is nested too deeply. What they say of the effect counts all the same.
 fn readable_members(text: &str) -> Value {
     let members = JsonMembers::read(text).unwrap_or_default();
     let mut readable = serde_json::Map::new();
@@ -71,10 +71,10 @@ fn readable_members(text: &str) -> Value {
 }
 
 /// Returns the outcome of a request without a response.
-pub(super) fn from_loss(lost: NoResponse) -> Outcome {
+pub(super) fn from_no_response(no_response: NoResponse) -> Outcome {
     Outcome::Unanswered(MissingAnswer {
-        reason: lost.reason,
-        sent: lost.sent,
+        reason: no_response.reason,
+        sent: no_response.sent,
     })
 }
 
@@ -99,8 +99,8 @@ pub(super) fn to_json(outcome: &Outcome) -> Option<Value> {
     Some(body)
 }
 
-/// Returns the body of a response. A person or another front end may have recorded an outcome that is no MCP result: it becomes
-/// the text of one.
+/// Returns the body of a response. A person or another front end may have recorded an outcome that
+/// is no MCP result: it becomes the text of one.
 fn response_body(outcome: &Outcome) -> Option<Cow<'_, Value>> {
     let (body, is_error) = match outcome {
         Outcome::Returned(result) => (result, false),
@@ -127,8 +127,8 @@ fn text_result(text: &str, is_error: bool) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
 }
 
-/// Returns whether a number is longer than a value certainly holds. Digits within texts may count as one: that costs only
-/// space.
+/// Returns whether a number is longer than a value certainly holds. Digits within texts may count
+/// as one: that costs only space.
 fn has_long_numbers(json: &str) -> bool {
     let mut digits = 0;
     json.bytes().any(|byte| {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_given_back_as_the_response_it_came_from() {
+    fn an_outcome_becomes_the_response_it_came_from() {
         for (member, body) in [
             ("result", r#"{"content":[{"text":"done","type":"text"}]}"#),
             (
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_wrote_is_a_result_all_the_same() {
+    fn an_outcome_without_a_response_becomes_a_result() {
         let results = [
             (
                 Outcome::Returned(json!("re_1")),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_it_does_not_have_its_text_besides() {
+    fn the_server_s_body_has_no_own_text() {
         let outcome = from_response(&Message::response(
             Some(&RequestId::Number(1)),
             "result",

@@ -1,11 +1,13 @@
-//! Calls that a server continues as tasks. The task is part of the operation, and its result is the operation's outcome.
-//! The gateway learns of it when the client asks for it; a task that no client asks for in time leaves its operation in doubt.
+//! Calls that a server continues as tasks. The task is part of the operation, and its result is the
+//! operation's outcome. The gateway learns of it when the client asks for it; a task that no client
+//! asks for in time leaves its operation in doubt.
 //!
-//! The call that a task belongs to is remembered in memory, under the task's name in the ledger. A restarted gateway learns it
-//! again from a repeat of the call; until then, requests about the task pass and settle nothing.
+//! The call that a task belongs to is remembered in memory, under the task's name in the ledger. A
+//! restarted gateway learns it again from a repeat of the call; until then, requests about the task
+//! pass and settle nothing.
 //!
-//! Both forms of the protocol are read: a result of the type `task` with `tasks/get` (2026-07-28), and `task` within a result
-//! with `tasks/result` (2025-11-25).
+//! Both forms of the protocol are read: a result of the type `task` with `tasks/get` (2026-07-28),
+//! and `task` within a result with `tasks/result` (2025-11-25).
 
 use super::{ToolGuard, deliver::PendingDelivery, outcome};
 use crate::{
@@ -116,7 +118,8 @@ impl TaskCalls {
         self.0.lock().insert(key, call.clone());
     }
 
-    /// Returns the continuation and the call of the task that a request asks for, if it is one of this tenant's.
+    /// Returns the continuation and the call of the task that a request asks for, if it is one of
+    /// this tenant's.
     pub(super) fn find(&self, request: &Message, tenant: &Tenant) -> Option<(String, Call)> {
         let id = JsonMembers::read(request.body()?).ok()?.text("taskId")?;
         let continuation = task_continuation(&id);
@@ -141,7 +144,8 @@ struct TaskStatus<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Returns the outcome of a task by the response to a request about it, or `None` if the response reports none.
+/// Returns the outcome of a task by the response to a request about it, or `None` if the response
+/// reports none.
 fn task_outcome(response: &Message, is_result_request: bool) -> Option<Outcome> {
     if is_result_request {
         // An error here may concern the request and not the task.
@@ -160,14 +164,14 @@ fn task_outcome(response: &Message, is_result_request: bool) -> Option<Outcome> 
             Some(outcome::from_response(&response))
         }
         ("cancelled", ..) => Some(Outcome::no_answer(
-            "the task was cancelled, and may have taken effect before",
+            "the task was cancelled, and may have had an effect before",
         )),
         _ => None,
     }
 }
 
-/// Settles a task's call by the response to a request about it, and forwards the response. A client that receives the task's
-/// outcome this way has received the call's.
+/// Settles a task's call by the response to a request about it, and forwards the response. A client
+/// that receives the task's outcome this way has received the call's.
 pub(super) async fn forward_task_response(
     guard: &ToolGuard,
     continuation: &str,
@@ -177,7 +181,7 @@ pub(super) async fn forward_task_response(
     context: &RequestContext,
 ) {
     let Some(outcome) = task_outcome(&response, is_result_request) else {
-        // A client that has gone asks for its task again.
+        // A disconnected client asks for its task again.
         let _ = context.client.send(response).await;
         return;
     };
@@ -197,7 +201,8 @@ pub(super) async fn forward_task_response(
     }
 }
 
-/// Settles the call, unless it was settled before or its time was over, and returns the delivery to acknowledge.
+/// Settles the call, unless it was settled before or its time was over, and returns the delivery to
+/// acknowledge.
 async fn settle_task(
     guard: &ToolGuard,
     continuation: &str,
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_task_that_is_over_came_to_something() {
+    fn only_a_finished_task_has_an_outcome() {
         let of = |state: &str| task_outcome(&response(state), false);
         assert_eq!(of(r#"{"taskId":"t1","status":"working"}"#), None);
         assert_eq!(

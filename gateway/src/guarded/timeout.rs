@@ -1,10 +1,10 @@
-//! Timeouts and cancellation of guarded calls. The client may cancel or disconnect, and the gateway stops waiting after
-//! `answer_within`. Neither stops an effect that is on its way: the operation's outcome is what the server answers, or it is in
-//! doubt.
+//! Timeouts and cancellation of guarded calls. The client may cancel or disconnect, and the gateway
+//! stops waiting after `answer_within`. Neither stops an effect that is on its way: the operation's
+//! outcome is what the server answers, or it is in doubt.
 
 use crate::{
     layer::{NoResponse, RequestContext, Upstream},
-    wire::{JsonMembers, Message, RequestId, method},
+    wire::{Message, RequestId, method},
 };
 use parking_lot::Mutex;
 use semel_config::{OnCancel, ToolSetup};
@@ -47,11 +47,15 @@ impl CallsInProgress {
         self.0.lock().remove(&(context.caller.number, id.clone()));
     }
 
-    /// Notes a cancellation of one of these requests. Returns whether the message goes no further: the effect of a guarded call
-    /// may be on its way, so its server hears of the cancellation only where the operator says so. The call runs to its
-    /// end, and a repeat gets the recorded outcome.
+    /// Notes a cancellation of one of these requests. Returns whether the message goes no further:
+    /// the effect of a guarded call may be on its way, so its server hears of the cancellation only
+    /// where the operator says so. The call runs to its end, and a repeat gets the recorded
+    /// outcome.
     pub(super) fn intercept_cancel(&self, message: &Message, context: &RequestContext) -> bool {
-        let Some(id) = cancelled_id(message) else {
+        if message.method() != Some(method::CANCELLED) {
+            return false;
+        }
+        let Some(id) = message.cancelled_id() else {
             return false;
         };
         let calls = self.0.lock();
@@ -61,15 +65,6 @@ impl CallsInProgress {
         call.cancellation.cancel();
         call.may_take_effect
     }
-}
-
-/// The id of the request that a message cancels.
-fn cancelled_id(message: &Message) -> Option<RequestId> {
-    if message.method() != Some(method::CANCELLED) {
-        return None;
-    }
-    let params = JsonMembers::read(message.body()?).ok()?;
-    RequestId::read(params.get("requestId")?)
 }
 
 /// The timeout of a tool's server.
@@ -88,8 +83,8 @@ impl ResponseTimeout {
         }
     }
 
-    /// Sends the request, and waits for its response. After the timeout, also returns the request: its response may
-    /// still come.
+    /// Sends the request, and waits for its response. After the timeout, also returns the request:
+    /// its response may still come.
     pub(super) async fn request(
         &self,
         below: &Arc<dyn Upstream>,
@@ -116,7 +111,8 @@ impl ResponseTimeout {
             "the server did not answer within {}",
             format_duration(self.answer_within)
         );
-        // By default the server goes on: a cancelled effect is harder to find out than a late response.
+        // By default the server goes on: a cancelled effect is harder to find out than a late
+        // response.
         if self.forwards_cancel {
             pending.cancel(&reason).await;
         }
@@ -154,7 +150,8 @@ impl PendingRequest {
     }
 }
 
-/// Sends a request of the gateway's own, and waits for its response. Returns `None` after the deadline.
+/// Sends a request of the gateway's own, and waits for its response. Returns `None` after the
+/// deadline.
 pub(super) async fn request_until(
     deadline: Instant,
     below: &Arc<dyn Upstream>,

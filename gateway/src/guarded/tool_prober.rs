@@ -1,5 +1,5 @@
-//! Probes of policies: calls of a read-only tool that look for an effect, over a connection that a client of the same tenant
-//! has open.
+//! Probes of policies: calls of a read-only tool that search for an effect, over an open connection
+//! of the same tenant.
 
 use super::{ToolGuard, new_request_id, outcome, protocol_meta};
 use crate::{
@@ -21,10 +21,11 @@ use std::{
 /// The number of connections beyond which those that have ended are dropped.
 const CONNECTIONS_MANY: usize = 1_024;
 
-/// Runs the probes of policies. A host is built with it before there is any connection; each [`ToolGuard`] that is given it
-/// registers its connections.
+/// Runs the probes of policies. A host is built with it before there is any connection; each
+/// [`ToolGuard`] that is given it registers its connections.
 ///
-/// A probe must have no effect, so it runs only with a tool that its server declares read-only, or that the operator named.
+/// A probe must have no effect, so it runs only with a tool that its server declares read-only, or
+/// that the operator named.
 #[derive(Debug, Default)]
 pub struct ToolProber {
     connections: Mutex<HashMap<(String, Tenant), ProbeConnection>>,
@@ -42,7 +43,8 @@ struct ProbeConnection {
 }
 
 impl ToolProber {
-    /// Allows probes with these tools, whatever their server declares. The names are those that clients use.
+    /// Allows probes with these tools, whatever their server declares. The names are those that
+    /// clients use.
     #[must_use]
     pub fn with_allowed_tools(mut self, tools: impl IntoIterator<Item = String>) -> Self {
         self.allowed_tools.extend(tools);
@@ -117,7 +119,7 @@ impl Prober for ToolProber {
         };
         match below.request(probe_request(probe, meta), &context).await {
             Ok(response) => outcome::from_response(&response),
-            Err(lost) => outcome::from_loss(lost),
+            Err(no_response) => outcome::from_no_response(no_response),
         }
     }
 }

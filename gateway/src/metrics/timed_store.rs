@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A store around another one that times the operations a call waits for. Deferred writes and an operator's queries are not
-/// timed.
+/// A store around another one that times the operations a call waits for. Deferred writes and an
+/// operator's queries are not timed.
 #[derive(Debug)]
 pub struct TimedStore {
     store: Arc<dyn Store>,

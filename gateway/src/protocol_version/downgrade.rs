@@ -1,7 +1,9 @@
-//! Clients of the newer era before servers of the older one.
+//! Newer clients before an older server.
 //!
-//! A connection is opened with what a request says of its client, one for each tenant and set of capabilities, because a server
-//! of the older era keeps these; one that is not used for long is ended. Whatever is of one era passes.
+//! An older server keeps a session with its client's capabilities. So each tenant and set of
+//! capabilities gets a connection of its own, opened with what the first request says of its
+//! client. A connection that is unused for long is closed. If client and server speak the same
+//! group of versions, everything passes.
 
 mod change_listeners;
 mod older_session;
@@ -16,11 +18,11 @@ use crate::{
         Client, Confirmation, ConnectError, Connector, Disconnected, NoResponse, RequestContext,
         Upstream,
     },
-    wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method},
+    wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, meta, method},
 };
 use async_trait::async_trait;
 use older_session::OlderSession;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use session_client::OlderSessionClient;
 use std::{
     collections::HashMap,
@@ -29,24 +31,24 @@ use std::{
 };
 use tokio::{sync::OnceCell, time::Instant};
 
-/// The most connections that differ by what their clients can do.
+/// The most connections for different tenants and capabilities.
 const CONNECTIONS_MAX: usize = 16;
 
 /// The time after which an unused connection is closed.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// The time that a connection was unused at least before it may be replaced by another.
-const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
+/// The time for which a connection must be unused before another one may replace it.
+const REPLACEABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Connects clients of whichever era.
+/// Connects clients of all protocol versions to a server of any.
 #[derive(Debug)]
 pub struct DowngradeConnector(Arc<dyn Connector>);
 
 impl DowngradeConnector {
-    /// Connects by this, which connects clients of the server's own era.
+    /// Wraps a connector whose connections serve only clients of the server's own versions.
     #[must_use]
-    pub fn new(connect: Arc<dyn Connector>) -> Self {
-        Self(connect)
+    pub fn new(connector: Arc<dyn Connector>) -> Self {
+        Self(connector)
     }
 }
 
@@ -59,145 +61,158 @@ impl Connector for DowngradeConnector {
     }
 }
 
-/// A server for clients of whichever era.
+/// A server for clients of all versions.
 #[derive(Debug)]
 struct DowngradeUpstream {
-    connect: Arc<dyn Connector>,
+    connector: Arc<dyn Connector>,
     first: Arc<dyn Upstream>,
-    first_hears: Arc<SwitchableClient>,
-    lowers: OnceCell<bool>,
-    connections: Mutex<HashMap<String, SessionSlot>>,
+    first_client: Arc<SwitchableClient>,
+    /// True if the client is newer than the server. The first message shows it.
+    is_downgrade: OnceCell<bool>,
+    slots: Mutex<HashMap<String, SessionSlot>>,
 }
 
 /// A connection for clients of one tenant and set of capabilities.
 #[derive(Debug)]
 struct SessionSlot {
-    older: Arc<OnceCell<Arc<OlderSession>>>,
-    used: Instant,
+    session: Arc<OnceCell<Arc<OlderSession>>>,
+    last_used: Instant,
     /// True for the first connection, which stays open.
     is_first: bool,
 }
 
 impl SessionSlot {
-    /// Returns whether it was unused for so long and has no pending request.
-    fn is_idle(&self, now: Instant, long: Duration) -> bool {
-        let is_old = now.saturating_duration_since(self.used) >= long;
-        is_old && !self.is_first && self.older.get().is_some_and(|older| !older.is_busy())
+    /// Returns true if it was unused for this time, and no request or subscription is open.
+    fn is_idle_for(&self, time: Duration, now: Instant) -> bool {
+        if self.is_first || now.saturating_duration_since(self.last_used) < time {
+            return false;
+        }
+        self.session.get().is_some_and(|session| !session.is_busy())
     }
 }
 
 impl DowngradeUpstream {
-    /// Connects. Of which era client and server are shows later.
     async fn connect(
-        connect: Arc<dyn Connector>,
+        connector: Arc<dyn Connector>,
         client: Arc<dyn Client>,
     ) -> Result<Self, ConnectError> {
-        let first_hears = Arc::new(SwitchableClient {
+        let first_client = Arc::new(SwitchableClient {
             client,
-            instead: OnceLock::new(),
+            replacement: OnceLock::new(),
         });
-        let first = connect
-            .connect(Arc::<SwitchableClient>::clone(&first_hears))
+        let first = connector
+            .connect(Arc::<SwitchableClient>::clone(&first_client))
             .await?;
         Ok(Self {
-            connect,
+            connector,
             first,
-            first_hears,
-            lowers: OnceCell::new(),
-            connections: Mutex::default(),
+            first_client,
+            is_downgrade: OnceCell::new(),
+            slots: Mutex::default(),
         })
     }
 
-    /// Returns whether client and server negotiate different versions. The first message shows it.
+    /// Returns true if the client is newer than the server. The first call finds it out.
     async fn needs_downgrade(
         &self,
         message: &Message,
         context: &RequestContext,
     ) -> Result<bool, NoResponse> {
-        let finds_out = || async {
-            if message.own_version().is_none() {
-                return Ok(false);
-            }
-            let own = translation::meta_members(&translation::params(message));
-            match probe::discover(&*self.first, &own, context, probe::ANSWERS_WITHIN).await? {
-                ProbeResult::Newer(_) => Ok(false),
-                ProbeResult::Older => Ok(true),
-                ProbeResult::Silent if self.older_session(message, context).await.is_ok() => {
-                    Ok(true)
-                }
-                ProbeResult::Silent => {
-                    let probed =
-                        probe::discover(&*self.first, &own, context, probe::STARTS_WITHIN).await?;
-                    Ok(!matches!(probed, ProbeResult::Newer(_)))
-                }
-            }
-        };
-        self.lowers.get_or_try_init(finds_out).await.copied()
+        let probe = || self.probe_downgrade(message, context);
+        self.is_downgrade.get_or_try_init(probe).await.copied()
     }
 
-    /// The connection for the client of this request.
+    async fn probe_downgrade(
+        &self,
+        message: &Message,
+        context: &RequestContext,
+    ) -> Result<bool, NoResponse> {
+        // An older client names no version in its requests.
+        if message.own_version().is_none() {
+            return Ok(false);
+        }
+        let own_meta = translation::meta_members(&message.members());
+        let server = &*self.first;
+        match probe::probe_version(server, &own_meta, context, probe::PROBE_TIMEOUT).await? {
+            ProbeResult::Newer(_) => return Ok(false),
+            ProbeResult::Older => return Ok(true),
+            ProbeResult::Silent => {}
+        }
+        // Some older servers ignore an unknown request, but answer `initialize`.
+        if self.older_session(message, context).await.is_ok() {
+            return Ok(true);
+        }
+        let result = probe::probe_version(server, &own_meta, context, probe::START_TIMEOUT).await?;
+        Ok(!matches!(result, ProbeResult::Newer(_)))
+    }
+
+    /// Returns the session for the client of this request, and opens it if there is none.
     async fn older_session(
         &self,
         request: &Message,
         context: &RequestContext,
     ) -> Result<Arc<OlderSession>, ConnectError> {
-        let own = translation::meta_members(&translation::params(request));
-        let capabilities = own.get(meta::CLIENT_CAPABILITIES).unwrap_or("{}");
+        let own_meta = translation::meta_members(&request.members());
+        let capabilities = own_meta.get(meta::CLIENT_CAPABILITIES).unwrap_or("{}");
         let key = format!("{}\n{capabilities}", context.caller.tenant);
-        let (cell, is_first) = {
-            let mut connections = self.connections();
-            make_room(&mut connections, &key, Instant::now());
-            if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
-                return Err(ConnectError::SessionLimit);
-            }
-            let is_first = connections.is_empty();
-            let new = || SessionSlot {
-                older: Arc::default(),
-                used: Instant::now(),
-                is_first,
-            };
-            let kept = connections.entry(key.clone()).or_insert_with(new);
-            kept.used = Instant::now();
-            (Arc::clone(&kept.older), kept.is_first)
-        };
-        let opened = cell
-            .get_or_try_init(|| self.open(&own, context, is_first))
+        let (cell, is_first) = self.use_slot(&key)?;
+        let session = cell
+            .get_or_try_init(|| self.open_session(&own_meta, context, is_first))
             .await
             .cloned();
-        if opened.is_err() {
-            self.connections().remove(&key);
+        if session.is_err() {
+            self.slots.lock().remove(&key);
         }
-        opened
+        session
     }
 
-    async fn open(
+    /// Returns the slot of this key, and whether it is that of the first connection.
+    fn use_slot(
         &self,
-        own: &JsonMembers,
+        key: &str,
+    ) -> Result<(Arc<OnceCell<Arc<OlderSession>>>, bool), ConnectError> {
+        let now = Instant::now();
+        let mut slots = self.slots.lock();
+        close_idle_slots(&mut slots, key, now);
+        if slots.len() >= CONNECTIONS_MAX && !slots.contains_key(key) {
+            return Err(ConnectError::SessionLimit);
+        }
+        let is_first = slots.is_empty();
+        let slot = slots.entry(key.to_owned()).or_insert_with(|| SessionSlot {
+            session: Arc::default(),
+            last_used: now,
+            is_first,
+        });
+        slot.last_used = now;
+        Ok((Arc::clone(&slot.session), slot.is_first))
+    }
+
+    async fn open_session(
+        &self,
+        own_meta: &JsonMembers,
         context: &RequestContext,
         is_first: bool,
     ) -> Result<Arc<OlderSession>, ConnectError> {
-        let hears = OlderSessionClient::default();
-        let upstream = match is_first {
-            true => Arc::clone(&self.first),
-            false => self.connect.connect(Arc::new(hears.clone())).await?,
+        let client = OlderSessionClient::default();
+        let upstream = if is_first {
+            Arc::clone(&self.first)
+        } else {
+            self.connector.connect(Arc::new(client.clone())).await?
         };
-        let older = OlderSession::open(upstream, &hears, own, context).await?;
+        let session = OlderSession::open(upstream, &client, own_meta, context).await?;
         if is_first {
-            // It is opened once.
-            let _ = self.first_hears.instead.set(hears);
+            // Only this call sets it: the slot's cell opens one session.
+            let _ = self.first_client.replacement.set(client);
         }
-        older.begin().await;
-        Ok(older)
+        session.start().await;
+        Ok(session)
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<String, SessionSlot>> {
-        self.connections.lock()
-    }
-
-    fn opened(&self) -> Vec<Arc<OlderSession>> {
-        self.connections()
+    fn open_sessions(&self) -> Vec<Arc<OlderSession>> {
+        self.slots
+            .lock()
             .values()
-            .filter_map(|kept| kept.older.get().cloned())
+            .filter_map(|slot| slot.session.get().cloned())
             .collect()
     }
 }
@@ -208,17 +223,17 @@ impl Upstream for DowngradeUpstream {
         match self.needs_downgrade(&message, context).await {
             Ok(false) => return self.first.forward(message, context).await,
             Ok(true) => {}
-            Err(lost) => return answer(&message, context, &lost.to_string()).await,
+            Err(error) => return respond_unsent(&message, context, &error.to_string()).await,
         }
         match message.kind() {
             MessageKind::Request => match self.older_session(&message, context).await {
-                Ok(older) => older.forward(message, context).await,
-                Err(no_server) => answer(&message, context, &no_server.to_string()).await,
+                Ok(session) => session.forward(message, context).await,
+                Err(error) => respond_unsent(&message, context, &error.to_string()).await,
             },
-            // Clients of the newer era send nothing else.
+            // The only other message that newer clients send.
             _ if message.method() == Some(method::CANCELLED) => {
-                for older in self.opened() {
-                    older.cancel(&message, context).await;
+                for session in self.open_sessions() {
+                    session.cancel_request(&message, context).await;
                 }
             }
             _ => {}
@@ -238,61 +253,54 @@ impl Upstream for DowngradeUpstream {
     }
 
     async fn close(&self) {
-        for older in self.opened() {
-            older.close().await;
+        for session in self.open_sessions() {
+            session.close().await;
         }
         self.first.close().await;
     }
 }
 
-/// Closes idle connections. If there are too many, a new one replaces the least recently used.
-fn make_room(connections: &mut HashMap<String, SessionSlot>, wanted: &str, now: Instant) {
-    let is_idle = |kept: &SessionSlot| kept.is_idle(now, IDLE_MAX);
-    let mut ends: Vec<_> = connections
+/// Closes idle connections. If there are still too many for a new one, the least recently used one
+/// makes way.
+fn close_idle_slots(slots: &mut HashMap<String, SessionSlot>, wanted: &str, now: Instant) {
+    let is_new = !slots.contains_key(wanted);
+    let mut closing: Vec<String> = slots
         .iter()
-        .filter(|(_, kept)| is_idle(kept))
+        .filter(|(key, slot)| *key != wanted && slot.is_idle_for(IDLE_MAX, now))
         .map(|(key, _)| key.clone())
         .collect();
-    ends.retain(|key| key != wanted);
-    if ends.is_empty() && connections.len() >= CONNECTIONS_MAX && !connections.contains_key(wanted)
-    {
-        let unused = connections
+    if closing.is_empty() && is_new && slots.len() >= CONNECTIONS_MAX {
+        let replaceable = slots
             .iter()
-            .filter(|(_, kept)| kept.is_idle(now, MAKES_ROOM_AFTER));
-        ends.extend(
-            unused
-                .min_by_key(|(_, kept)| kept.used)
-                .map(|(key, _)| key.clone()),
-        );
+            .filter(|(_, slot)| slot.is_idle_for(REPLACEABLE_AFTER, now))
+            .min_by_key(|(_, slot)| slot.last_used);
+        closing.extend(replaceable.map(|(key, _)| key.clone()));
     }
-    for older in ends
-        .iter()
-        .filter_map(|key| connections.remove(key)?.older.get().cloned())
-    {
-        tokio::spawn(async move { older.close().await });
+    for key in closing {
+        let slot = slots.remove(&key);
+        if let Some(session) = slot.and_then(|slot| slot.session.get().cloned()) {
+            tokio::spawn(async move { session.close().await });
+        }
     }
 }
 
 /// Answers a request that was not sent.
-async fn answer(message: &Message, context: &RequestContext, why: &str) {
-    let id: Option<&RequestId> = message
-        .id()
-        .filter(|_| message.kind() == MessageKind::Request);
-    if id.is_some() {
-        let fault = ProtocolError::new(
-            ErrorCode::Unanswered,
-            format!("{why}: the request was not sent"),
-        );
+async fn respond_unsent(message: &Message, context: &RequestContext, reason: &str) {
+    if let Some(id) = message.request_id() {
+        let text = format!("{reason}: the request was not sent");
+        let response = ProtocolError::new(ErrorCode::Unanswered, text).response(Some(id));
         // A disconnected client reads nothing.
-        let _ = context.client.send(fault.response(id)).await;
+        let _ = context.client.send(response).await;
     }
 }
 
-/// The client of a connection, until its messages have to be translated.
+/// The client of the first connection, which exists before it is known if messages need
+/// translation.
 #[derive(Debug)]
 struct SwitchableClient {
     client: Arc<dyn Client>,
-    instead: OnceLock<OlderSessionClient>,
+    /// The receiver of messages that need translation.
+    replacement: OnceLock<OlderSessionClient>,
 }
 
 #[async_trait]
@@ -302,8 +310,8 @@ impl Client for SwitchableClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        match self.instead.get() {
-            Some(instead) => instead.deliver(message, confirmation).await,
+        match self.replacement.get() {
+            Some(replacement) => replacement.deliver(message, confirmation).await,
             None => self.client.deliver(message, confirmation).await,
         }
     }

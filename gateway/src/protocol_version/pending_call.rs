@@ -1,7 +1,8 @@
-//! Requests of a newer client that a server of the older era has not answered yet, and what it asks back meanwhile.
+//! Calls of newer clients that an older server has not answered, and the questions that it asks
+//! meanwhile.
 //!
-//! What the server asks becomes the answer of the request; its client answers by repeating the request, which then waits for the
-//! server's own response under its new id.
+//! A newer client gets the questions as the response to its call. It answers by repeating the call,
+//! which then waits for the server's own response under its new id.
 
 use super::translation;
 use crate::{
@@ -20,10 +21,10 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-/// The time that a question waits for its answer.
-const QUESTION_MAX: Duration = Duration::from_secs(10 * 60);
+/// The time for which a question waits for its answer.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// The most questions that wait at once.
+/// The most calls with questions that wait at once.
 const QUESTIONS_MAX: usize = 1_000;
 
 /// A request that the server has not answered.
@@ -31,12 +32,12 @@ const QUESTIONS_MAX: usize = 1_000;
 pub(super) struct PendingCall {
     pub(super) method: String,
     /// The progress token, as it was written.
-    pub(super) token: Option<String>,
+    pub(super) progress_token: Option<String>,
     pub(super) wants_log: bool,
     tenant: Tenant,
     /// The number of the caller's connection.
     caller: u64,
-    /// Cancelled once its response is no longer awaited, though its server may continue.
+    /// Cancelled once its response is no longer awaited. The server may continue.
     cancellation: CancellationToken,
     /// Cancelled once the server's response has come, or none will.
     pub(super) over: CancellationToken,
@@ -45,19 +46,28 @@ pub(super) struct PendingCall {
 
 #[derive(Debug, Default)]
 struct PendingCallState {
-    /// The id under which the response is awaited, and its client.
-    waits: Option<(RequestId, Arc<dyn Client>)>,
-    /// The unanswered questions of the server: a name, the id of its request, and the question itself.
-    asked: Vec<(String, RequestId, Value)>,
-    names: u64,
+    /// The id under which a client waits for the response, and that client.
+    waiting: Option<(RequestId, Arc<dyn Client>)>,
+    /// The unanswered questions of the server.
+    questions: Vec<ServerQuestion>,
+    question_count: u64,
     /// A response that arrived while no client waited for it.
     response: Option<Message>,
-    /// Has other requests wait during which the server could ask back.
+    /// While it is held, no other request is sent during which the server could ask back.
     turn: Option<OwnedSemaphorePermit>,
-    /// True once it is on its way to the server.
     is_sent: bool,
     /// True if it is still in progress but no longer awaited.
     is_given_up: bool,
+}
+
+/// A question of the server.
+#[derive(Debug)]
+struct ServerQuestion {
+    /// The name under which the client answers it.
+    name: String,
+    /// The id of the server's request.
+    id: RequestId,
+    json: Value,
 }
 
 impl PendingCall {
@@ -66,172 +76,172 @@ impl PendingCall {
         params: &JsonMembers,
         context: &RequestContext,
     ) -> Arc<Self> {
-        let own = translation::meta_members(params);
-        let waits = request
+        let own_meta = translation::meta_members(params);
+        let waiting = request
             .id()
-            .cloned()
-            .map(|id| (id, Arc::clone(&context.client)));
+            .map(|id| (id.clone(), Arc::clone(&context.client)));
         Arc::new(Self {
             method: request.method().unwrap_or_default().to_owned(),
-            token: own.get("progressToken").map(str::to_owned),
-            wants_log: own.get(meta::LOG_LEVEL).is_some(),
+            progress_token: own_meta.get("progressToken").map(str::to_owned),
+            wants_log: own_meta.get(meta::LOG_LEVEL).is_some(),
             tenant: context.caller.tenant.clone(),
             caller: context.caller.number,
             cancellation: context.cancellation.clone(),
             over: CancellationToken::new(),
             state: Mutex::new(PendingCallState {
-                waits,
+                waiting,
                 ..PendingCallState::default()
             }),
         })
     }
 
     /// Keeps the turn until the server's response has come.
-    pub(super) fn keep(&self, turn: OwnedSemaphorePermit) {
+    pub(super) fn keep_turn(&self, turn: OwnedSemaphorePermit) {
         self.state().turn = Some(turn);
     }
 
-    /// Returns whether a question of the server now belongs to this request.
+    /// Returns true if a question of the server now belongs to this call.
     pub(super) fn has_turn(&self) -> bool {
         self.state().turn.is_some()
     }
 
-    /// Returns whether the request of this connection and id waits for the response.
+    /// Returns true if a request of this connection and id waits for the response.
     pub(super) fn is_awaited_as(&self, caller: u64, id: &RequestId) -> bool {
-        self.caller == caller
-            && self
-                .state()
-                .waits
-                .as_ref()
-                .is_some_and(|(awaited, _)| awaited == id)
+        let state = self.state();
+        let awaited = state.waiting.as_ref().map(|(awaited, _)| awaited);
+        self.caller == caller && awaited == Some(id)
     }
 
-    /// From now on it is on its way; not if it was cancelled before.
-    pub(super) fn send(&self) -> bool {
-        let goes = !self.is_over();
-        self.state().is_sent = goes;
-        goes
+    /// Marks the call as sent. Returns false if it was cancelled before, and must not be sent.
+    pub(super) fn mark_sent(&self) -> bool {
+        let is_open = !self.is_over();
+        self.state().is_sent = is_open;
+        is_open
     }
 
-    /// Returns whether it is on its way to the server.
     pub(super) fn is_sent(&self) -> bool {
         self.state().is_sent
     }
 
-    /// The server was told that nobody waits, unless what is on its way there must come to its end: it sends no response.
-    pub(super) fn cancelled(&self) {
+    /// Ends the call after its cancellation was sent: the server sends no response then. The layer
+    /// below keeps a call whose cancellation token was cancelled, because its outcome is recorded.
+    pub(super) fn cancel(&self) {
         if !self.cancellation.is_cancelled() {
             self.end();
         }
     }
 
-    /// No response will come.
+    /// Ends a call to which no response will come.
     fn end(&self) {
         self.state().turn = None;
         self.over.cancel();
     }
 
-    /// Nobody waits for it any longer: others go on, though the server may still be at it.
-    pub(super) fn release(&self) {
+    /// Lets other calls take the turn. The server may still process this one.
+    pub(super) fn give_up(&self) {
         let mut state = self.state();
-        (state.turn, state.is_given_up) = (None, true);
+        state.turn = None;
+        state.is_given_up = true;
     }
 
-    /// Returns whether the server may still process it although no client waits for it.
+    /// Returns true if the server may still process it although no client waits for it.
     pub(super) fn is_given_up(&self) -> bool {
         !self.is_over() && self.state().is_given_up
     }
 
-    /// Returns whether the server's response has arrived.
+    /// Returns true once the server's response has come, or none will.
     pub(super) fn is_over(&self) -> bool {
         self.over.is_cancelled()
     }
 
-    /// Remembers a question of the server.
-    pub(super) fn ask(&self, request: &Message) {
+    /// Adds a question of the server.
+    pub(super) fn add_question(&self, request: &Message) {
         let Some(id) = request.id().cloned() else {
             return;
         };
         let params = request
             .body()
             .and_then(|params| serde_json::from_str::<Value>(params).ok());
-        let mut state = self.state();
-        state.names += 1;
-        let name = format!("question-{}", state.names);
-        let question = match params {
+        let json = match params {
             Some(params) => json!({ "method": request.method(), "params": params }),
             None => json!({ "method": request.method() }),
         };
-        state.asked.push((name, id, question));
+        let mut state = self.state();
+        state.question_count += 1;
+        let name = format!("question-{}", state.question_count);
+        state.questions.push(ServerQuestion { name, id, json });
     }
 
-    /// Returns the questions as the request's answer, and its client. `None` if no client waits, or there is no
-    /// question.
-    fn questions(&self, place: &str) -> Option<(Message, Arc<dyn Client>)> {
+    /// Returns the response with all questions, and its client. `None` if no client waits, or there
+    /// is no question.
+    fn take_question_response(&self, request_state: &str) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
-        if state.asked.is_empty() {
+        if state.questions.is_empty() {
             return None;
         }
-        let (id, client) = state.waits.take()?;
-        // A client may never answer, and other requests continue meanwhile.
+        let (id, client) = state.waiting.take()?;
+        // A client may never answer, so other calls take the turn meanwhile.
         state.turn = None;
-        let asked: Map<_, _> = state
-            .asked
+        let questions: Map<_, _> = state
+            .questions
             .iter()
-            .map(|(name, _, question)| (name.clone(), question.clone()))
+            .map(|question| (question.name.clone(), question.json.clone()))
             .collect();
-        let result = json!({ "resultType": "input_required", "inputRequests": asked, "requestState": place });
-        Some((
-            Message::response(Some(&id), "result", &result.to_string()),
-            client,
-        ))
-    }
-
-    /// Takes the answers to questions: what to send to the server.
-    pub(super) fn answers(&self, given: &JsonMembers) -> Vec<Message> {
-        let mut state = self.state();
-        let mut answers = Vec::new();
-        state.asked.retain(|(name, id, _)| match given.get(name) {
-            Some(answer) => {
-                answers.push(Message::response(Some(id), "result", answer));
-                false
-            }
-            None => true,
+        let result = json!({
+            "resultType": "input_required",
+            "inputRequests": questions,
+            "requestState": request_state,
         });
-        answers
+        let response = Message::response(Some(&id), "result", &result.to_string());
+        Some((response, client))
     }
 
-    /// Gives all questions up: what to send to the server.
+    /// Removes the questions that have an answer, and returns the responses for the server.
+    pub(super) fn take_answers(&self, answers: &JsonMembers) -> Vec<Message> {
+        let mut responses = Vec::new();
+        self.state()
+            .questions
+            .retain(|question| match answers.get(&question.name) {
+                Some(answer) => {
+                    responses.push(Message::response(Some(&question.id), "result", answer));
+                    false
+                }
+                None => true,
+            });
+        responses
+    }
+
+    /// Removes all questions, and returns the error responses for the server.
     fn abandon_questions(&self) -> Vec<Message> {
         let error =
             json!({ "code": -32_603, "message": "the client did not answer in time" }).to_string();
-        let asked = std::mem::take(&mut self.state().asked);
-        asked
+        let questions = std::mem::take(&mut self.state().questions);
+        questions
             .iter()
-            .map(|(_, id, _)| Message::response(Some(id), "error", &error))
+            .map(|question| Message::response(Some(&question.id), "error", &error))
             .collect()
     }
 
-    /// Registers a client for the response, or returns a response that has already arrived.
-    fn wait(&self, id: &RequestId, client: &Arc<dyn Client>) -> Option<Message> {
+    /// Returns a response that has already arrived, or registers a client for it.
+    fn take_response_or_wait(&self, id: &RequestId, client: &Arc<dyn Client>) -> Option<Message> {
         let mut state = self.state();
-        match state.response.take() {
-            Some(response) => Some(response.with_id(id)),
-            None => {
-                state.waits = Some((id.clone(), Arc::clone(client)));
-                None
-            }
+        let response = state.response.take();
+        if response.is_none() {
+            state.waiting = Some((id.clone(), Arc::clone(client)));
         }
+        response.map(|response| response.with_id(id))
     }
 
-    /// Translates the server's response and returns it with its client. `None` if no client waits now.
-    fn respond(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
+    /// Translates the server's response, and returns it with its client. `None` if no client waits
+    /// now: the response is kept for the client that repeats the call.
+    fn finish(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
         let response = translation::upgrade_response(&self.method, response);
+        // The server has answered, so it asks nothing more for this call.
         state.turn = None;
         self.over.cancel();
-        state.asked.clear();
-        match state.waits.take() {
+        state.questions.clear();
+        match state.waiting.take() {
             Some((id, client)) => Some((response.with_id(&id), client)),
             None => {
                 state.response = Some(response);
@@ -242,10 +252,9 @@ impl PendingCall {
 
     /// Returns the client that waits for the response now.
     pub(super) fn client(&self) -> Option<Arc<dyn Client>> {
-        self.state()
-            .waits
-            .as_ref()
-            .map(|(_, client)| Arc::clone(client))
+        let state = self.state();
+        let (_, client) = state.waiting.as_ref()?;
+        Some(Arc::clone(client))
     }
 
     fn state(&self) -> MutexGuard<'_, PendingCallState> {
@@ -253,15 +262,16 @@ impl PendingCall {
     }
 }
 
-/// The client of one request, as the server sees it. Messages that are no response go to the connection's client.
+/// The client of one call, for the layer below.
 #[derive(Debug)]
 pub(super) struct PendingCallClient {
     pub(super) call: Arc<PendingCall>,
-    pub(super) besides: Arc<dyn Client>,
+    /// The receiver of all messages except the response.
+    pub(super) others: Arc<dyn Client>,
 }
 
 impl Drop for PendingCallClient {
-    /// An abandoned request gets no response from the layer below: its turn ends all the same.
+    /// Ends the call, because the layer below drops the client of a request that it gives up.
     fn drop(&mut self) {
         self.call.end();
     }
@@ -275,14 +285,14 @@ impl Client for PendingCallClient {
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
         if !message.is_response() {
-            return self.besides.deliver(message, confirmation).await;
+            return self.others.deliver(message, confirmation).await;
         }
-        let (response, client) = self.call.respond(&message).ok_or(Disconnected)?;
+        let (response, client) = self.call.finish(&message).ok_or(Disconnected)?;
         client.deliver(response, confirmation).await
     }
 }
 
-/// The requests whose clients are asked something, by the places that only these clients know.
+/// The calls whose clients were asked, by the `requestState` that only these clients know.
 #[derive(Debug, Default)]
 pub(super) struct QuestionRegistry(Mutex<HashMap<String, (Arc<PendingCall>, Instant)>>);
 
@@ -290,97 +300,98 @@ pub(super) struct QuestionRegistry(Mutex<HashMap<String, (Arc<PendingCall>, Inst
 pub(super) enum QuestionMatch {
     /// The questions are no longer open, or belong to another client.
     Unknown,
-    /// It belongs to this one.
-    Belongs(Arc<PendingCall>),
+    /// The request repeats this call.
+    Call(Arc<PendingCall>),
 }
 
 impl QuestionRegistry {
-    /// Asks the client of the call what its server has asked.
-    pub(super) async fn ask(&self, call: &Arc<PendingCall>) {
-        let Some(place) = random_place() else { return };
-        let Some((questions, client)) = call.questions(&place) else {
+    /// Sends the open questions of a call to its client.
+    pub(super) async fn ask_client(&self, call: &Arc<PendingCall>) {
+        let Some(state) = random_state() else { return };
+        let Some((questions, client)) = call.take_question_response(&state) else {
             return;
         };
-        self.open()
-            .insert(place, (Arc::clone(call), Instant::now()));
-        // A client that has gone may come back with its answer.
+        let entry = (Arc::clone(call), Instant::now());
+        self.open_calls().insert(state, entry);
+        // A client that disconnects may answer over another connection.
         let _ = client.send(questions).await;
     }
 
-    /// Finds what a repeated request answers.
-    pub(super) fn answer(
+    /// Removes and returns the call that a request of this caller repeats.
+    pub(super) fn take_call(
         &self,
-        place: &str,
+        request_state: &str,
         caller: &CallerIdentity,
         method: Option<&str>,
     ) -> QuestionMatch {
-        let mut open = self.open();
-        let fits = |call: &PendingCall| {
-            call.tenant == caller.tenant && Some(call.method.as_str()) == method
+        let mut open = self.open_calls();
+        let Some((call, _)) = open.get(request_state) else {
+            return QuestionMatch::Unknown;
         };
-        if !open.get(place).is_some_and(|(call, _)| fits(call)) {
+        // Any connection of the tenant may answer, because a newer client has no session.
+        if call.tenant != caller.tenant || Some(call.method.as_str()) != method {
             return QuestionMatch::Unknown;
         }
-        open.remove(place)
-            .map_or(QuestionMatch::Unknown, |(call, _)| {
-                QuestionMatch::Belongs(call)
-            })
+        let call = Arc::clone(call);
+        open.remove(request_state);
+        QuestionMatch::Call(call)
     }
 
-    /// Has the repeated request wait for the response; asks what was left open; or answers at once.
-    pub(super) async fn wait(
+    /// Lets a repeated request wait for the response of its call. The client gets the response at
+    /// once if it has arrived, or the questions that are still open.
+    pub(super) async fn resume_waiting(
         &self,
         call: &Arc<PendingCall>,
         id: &RequestId,
         client: &Arc<dyn Client>,
     ) {
-        match call.wait(id, client) {
-            Some(response) => client.send(response).await.unwrap_or_default(),
-            None => self.ask(call).await,
+        match call.take_response_or_wait(id, client) {
+            Some(response) => {
+                // A disconnected client reads nothing.
+                let _ = client.send(response).await;
+            }
+            None => self.ask_client(call).await,
         }
     }
 
-    /// Gives up what waits for too long, or is too much: what to send to servers.
+    /// Abandons questions that wait for too long or are too many. Returns the error responses for
+    /// the server.
     pub(super) fn abandon_old_questions(&self) -> Vec<Message> {
-        let mut open = self.open();
-        let mut old: Vec<_> = open
+        let mut open = self.open_calls();
+        let mut by_age: Vec<_> = open
             .iter()
-            .map(|(place, (_, since))| (*since, place.clone()))
+            .map(|(state, (_, since))| (*since, state.clone()))
             .collect();
-        old.sort();
-        let too_many = old.len().saturating_sub(QUESTIONS_MAX);
-        let is_old = |at: usize, since: &Instant| at < too_many || since.elapsed() > QUESTION_MAX;
-        let goes = old
-            .iter()
-            .enumerate()
-            .filter(|(at, (since, _))| is_old(*at, since));
-        let gone: Vec<_> = goes
-            .filter_map(|(_, (_, place))| open.remove(place))
-            .collect();
-        gone.iter()
-            .flat_map(|(call, _)| call.abandon_questions())
-            .collect()
+        by_age.sort();
+        let excess = by_age.len().saturating_sub(QUESTIONS_MAX);
+        let mut errors = Vec::new();
+        for (position, (since, state)) in by_age.iter().enumerate() {
+            let is_old = position < excess || since.elapsed() > QUESTION_TIMEOUT;
+            if is_old && let Some((call, _)) = open.remove(state) {
+                errors.extend(call.abandon_questions());
+            }
+        }
+        errors
     }
 
-    /// Returns whether there is no open question.
     pub(super) fn is_empty(&self) -> bool {
-        self.open().is_empty()
+        self.open_calls().is_empty()
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<String, (Arc<PendingCall>, Instant)>> {
+    fn open_calls(&self) -> MutexGuard<'_, HashMap<String, (Arc<PendingCall>, Instant)>> {
         self.0.lock()
     }
 }
 
-/// 128 random bits: a client that does not know them cannot answer in another's place.
-fn random_place() -> Option<String> {
+/// Returns 128 random bits as hexadecimal text, so that no other client can guess it.
+fn random_state() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Returns whether the message is a question to a client.
+/// Returns true for a question of a server to its client.
 pub(super) fn is_question(message: &Message) -> bool {
-    let asks = |(method, _): &(&str, &str)| message.method() == Some(*method);
-    message.kind() == MessageKind::Request && translation::ASKED_BACK.iter().any(asks)
+    let is_named = |(method, _): &(&str, &str)| message.method() == Some(*method);
+    message.kind() == MessageKind::Request && translation::QUESTIONS.iter().any(is_named)
 }

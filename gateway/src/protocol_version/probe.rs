@@ -1,5 +1,7 @@
-//! Of which era a server is. It is found out only where that matters, and never by a single code of an error: servers of the
-//! older era refuse what they do not know in many ways, or not at all.
+//! Probing the protocol version of a server.
+//!
+//! It is done only where the version matters. It never relies on a single error code: older servers
+//! refuse an unknown request in many ways, or do not answer it at all.
 
 use crate::{
     layer::{NoResponse, RequestContext, Upstream},
@@ -10,82 +12,91 @@ use std::{
     time::Duration,
 };
 
-/// The time after which a silent server is taken for an older one.
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// The time after which a silent server counts as an older one.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The time for a server that answers `initialize` neither: it may still be starting.
-pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// The time for a server that does not answer `initialize` either: it may still be starting.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The result of probing a server's version.
 #[derive(Debug)]
 pub(super) enum ProbeResult {
-    /// It is of the newer era.
-    Newer(DiscoverResult),
-    /// It does not know the question.
+    /// The server speaks 2026-07-28 or newer.
+    Newer(ServerDescription),
+    /// The server does not know `server/discover`.
     Older,
-    /// Nothing, so far.
+    /// The server has not answered in time.
     Silent,
 }
 
-/// Asks a server what it speaks.
+/// Sends `server/discover` with this metadata.
 ///
 /// # Errors
-/// If it cannot be reached.
-pub(super) async fn discover(
+/// The request was not sent.
+pub(super) async fn probe_version(
     server: &dyn Upstream,
-    own: &JsonMembers,
+    own_meta: &JsonMembers,
     context: &RequestContext,
-    within: Duration,
+    timeout: Duration,
 ) -> Result<ProbeResult, NoResponse> {
-    let mut params = JsonMembers::default();
-    params.set("_meta", own).map_err(|error| NoResponse {
+    let request = discover_request(own_meta).map_err(|error| NoResponse {
         reason: error.to_string(),
         sent: false,
     })?;
-    let params = serde_json::to_string(&params).map_err(|error| NoResponse {
-        reason: error.to_string(),
-        sent: false,
-    })?;
-    let request = Message::request(&own_id("discover"), method::DISCOVER, &params);
-    match tokio::time::timeout(within, server.request(request, &context.without_client())).await {
-        Ok(Ok(response)) => {
-            Ok(DiscoverResult::read(&response).map_or(ProbeResult::Older, ProbeResult::Newer))
-        }
-        Ok(Err(lost)) if !lost.sent => Err(lost),
-        // It ended, or said something that is no answer.
+    let context = context.without_client();
+    match tokio::time::timeout(timeout, server.request(request, &context)).await {
+        Ok(Ok(response)) => Ok(match ServerDescription::from_response(&response) {
+            Some(description) => ProbeResult::Newer(description),
+            None => ProbeResult::Older,
+        }),
+        Ok(Err(no_response)) if !no_response.sent => Err(no_response),
+        // The server ended, or its response was not usable.
         Ok(Err(_)) => Ok(ProbeResult::Older),
         Err(_) => Ok(ProbeResult::Silent),
     }
 }
 
+fn discover_request(own_meta: &JsonMembers) -> Result<Message, serde_json::Error> {
+    let mut params = JsonMembers::default();
+    params.set("_meta", own_meta)?;
+    let params = serde_json::to_string(&params)?;
+    let id = new_request_id("discover");
+    Ok(Message::request(&id, method::DISCOVER, &params))
+}
+
 /// A newer server's description of itself; empty if it supports another version only.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DiscoverResult(pub(super) JsonMembers);
+pub(super) struct ServerDescription(pub(super) JsonMembers);
 
-impl DiscoverResult {
-    fn read(response: &Message) -> Option<Self> {
+impl ServerDescription {
+    fn from_response(response: &Message) -> Option<Self> {
         let body = JsonMembers::read(response.body()?).ok()?;
-        let supported = match response.kind() {
-            MessageKind::Error => body.object("data").ok()?.get("supported")?.to_owned(),
-            _ => body.get("supportedVersions")?.to_owned(),
+        // A newer server that refuses the version lists its own ones in the error's data.
+        let is_error = response.kind() == MessageKind::Error;
+        let supported = if is_error {
+            body.object("data").ok()?.get("supported")?.to_owned()
+        } else {
+            body.get("supportedVersions")?.to_owned()
         };
         let supported: Vec<String> = serde_json::from_str(&supported).ok()?;
-        let is_newer = supported
+        if !supported
             .iter()
-            .any(|version| version.as_str() >= version::V2026_07_28);
-        is_newer.then(|| {
-            if response.kind() == MessageKind::Error {
-                Self::default()
-            } else {
-                Self(body)
-            }
+            .any(|it| it.as_str() >= version::V2026_07_28)
+        {
+            return None;
+        }
+        Some(if is_error {
+            Self::default()
+        } else {
+            Self(body)
         })
     }
 }
 
-/// An id that no client of good will makes up.
-pub(super) fn own_id(what: &str) -> RequestId {
+/// Returns an id for a request of the gateway's own. No honest client makes up the same.
+pub(super) fn new_request_id(purpose: &str) -> RequestId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    RequestId::Text(format!("dev.semel/{}/{what}/{number}", std::process::id()).into())
+    let process = std::process::id();
+    RequestId::Text(format!("dev.semel/{process}/{purpose}/{number}").into())
 }

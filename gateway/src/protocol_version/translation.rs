@@ -1,18 +1,18 @@
-//! How the two eras say the same: members that one of them has and the other has not.
+//! Translation of single messages: members that one group of versions has and the other has not.
 
 use crate::wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, meta, method};
 use serde_json::value::RawValue;
 
 /// Metadata in which a newer request describes itself and its client.
-const OWN: [&str; 4] = [
+const REQUEST_META: [&str; 4] = [
     meta::PROTOCOL_VERSION,
     meta::CLIENT_CAPABILITIES,
     meta::CLIENT_INFO,
     meta::LOG_LEVEL,
 ];
 
-/// Requests that only the older era has.
-const ONLY_OLDER: [&str; 5] = [
+/// Requests that only older versions have.
+const OLDER_REQUESTS: [&str; 5] = [
     method::INITIALIZE,
     method::PING,
     method::SET_LEVEL,
@@ -20,36 +20,28 @@ const ONLY_OLDER: [&str; 5] = [
     method::RESOURCES_UNSUBSCRIBE,
 ];
 
-/// The error with which the older era says that there is no such resource.
-const NO_RESOURCE: &str = "-32002";
+/// The error code of older versions for a resource that does not exist.
+const RESOURCE_NOT_FOUND: &str = "-32002";
 
 /// Requests during which a server may ask back.
-pub(super) const ASKING_BACK: [&str; 3] = [
+pub(super) const ASKING_REQUESTS: [&str; 3] = [
     method::TOOLS_CALL,
     method::PROMPTS_GET,
     method::RESOURCES_READ,
 ];
 
-/// Requests of a server to its client.
-pub(super) const ASKED_BACK: [(&str, &str); 3] = [
+/// Questions of a server to its client, each with the client's capability for it.
+pub(super) const QUESTIONS: [(&str, &str); 3] = [
     (method::ELICIT, "elicitation"),
     (method::SAMPLE, "sampling"),
     (method::ROOTS_LIST, "roots"),
 ];
 
-/// Returns whether only older versions have the request.
+/// Returns true for a request that only older versions have.
 pub(super) fn is_older(request: &Message) -> bool {
     request
         .method()
-        .is_some_and(|method| ONLY_OLDER.contains(&method))
-}
-
-/// The parameters of a message; empty where it has none.
-pub(super) fn params(message: &Message) -> JsonMembers {
-    message
-        .body()
-        .and_then(|params| JsonMembers::read(params).ok())
-        .unwrap_or_default()
+        .is_some_and(|method| OLDER_REQUESTS.contains(&method))
 }
 
 /// The metadata among parameters.
@@ -57,89 +49,88 @@ pub(super) fn meta_members(params: &JsonMembers) -> JsonMembers {
     params.object("_meta").unwrap_or_default()
 }
 
-/// The request as the older era says it.
+/// Translates a newer request for an older server.
 pub(super) fn downgrade_request(request: &Message, mut params: JsonMembers) -> Message {
-    let mut own = meta_members(&params);
-    for name in OWN {
-        own.remove(name);
+    let mut own_meta = meta_members(&params);
+    for name in REQUEST_META {
+        own_meta.remove(name);
     }
-    if own.is_empty() {
+    if own_meta.is_empty() {
         params.remove("_meta");
     } else {
-        set_member(&mut params, "_meta", &own);
+        set_member(&mut params, "_meta", &own_meta);
     }
     params.remove("inputResponses");
     params.remove("requestState");
-    request.with_body(&text(&params))
+    request.with_body(&to_text(&params))
 }
 
-/// The response as the newer era says it.
+/// Translates an older server's response for a newer client.
 pub(super) fn upgrade_response(request_method: &str, response: &Message) -> Message {
-    let Some(mut body) = response
+    let body = response
         .body()
-        .and_then(|body| JsonMembers::read(body).ok())
-    else {
+        .and_then(|body| JsonMembers::read(body).ok());
+    let Some(mut body) = body else {
         return response.clone();
     };
     if response.kind() == MessageKind::Error {
-        if body.get("code") == Some(NO_RESOURCE) {
+        if body.get("code") == Some(RESOURCE_NOT_FOUND) {
             set_member(&mut body, "code", &ErrorCode::InvalidParams.number());
         }
-        return response.with_body(&text(&body));
+        return response.with_body(&to_text(&body));
     }
     if body.get("resultType").is_none() {
         set_member(&mut body, "resultType", &"complete");
     }
-    let is_kept = request_method.ends_with("/list") || request_method == method::RESOURCES_READ;
-    if is_kept && body.get("ttlMs").is_none() {
+    // Since 2026-07-28 these results carry the time for which they may be cached.
+    let is_cacheable =
+        request_method.ends_with("/list") || request_method == method::RESOURCES_READ;
+    if is_cacheable && body.get("ttlMs").is_none() {
         set_member(&mut body, "ttlMs", &0);
     }
-    if is_kept && body.get("cacheScope").is_none() {
+    if is_cacheable && body.get("cacheScope").is_none() {
         set_member(&mut body, "cacheScope", &"private");
     }
-    response.with_body(&text(&body))
+    response.with_body(&to_text(&body))
 }
 
-/// The request as the newer era says it, with what its client has said once.
-pub(super) fn upgrade_request(request: &Message, said: &JsonMembers) -> Message {
-    let mut params = params(request);
-    let mut own = meta_members(&params);
-    for name in OWN {
-        if let Some(value) = said
-            .get(name)
-            .and_then(|json| RawValue::from_string(json.to_owned()).ok())
-        {
-            set_member(&mut own, name, &value);
+/// Translates an older request for a newer server: adds the metadata from the client's
+/// `initialize`.
+pub(super) fn upgrade_request(request: &Message, request_meta: &JsonMembers) -> Message {
+    let mut params = request.members();
+    let mut own_meta = meta_members(&params);
+    for name in REQUEST_META {
+        if let Some(value) = request_meta.get(name).and_then(raw_json) {
+            set_member(&mut own_meta, name, &value);
         }
     }
-    set_member(&mut params, "_meta", &own);
+    set_member(&mut params, "_meta", &own_meta);
     match (request.body(), request.method(), request.id()) {
-        (None, Some(method), Some(id)) => Message::request(id, method, &text(&params)),
-        _ => request.with_body(&text(&params)),
+        (None, Some(method), Some(id)) => Message::request(id, method, &to_text(&params)),
+        _ => request.with_body(&to_text(&params)),
     }
 }
 
-/// The error of a method that the era does not have.
+/// Returns the error response for a method that the peer's version does not have.
 pub(super) fn unknown_method(request: &Message) -> Message {
     let method = request.method().unwrap_or_default();
-    let fault = ProtocolError::new(
-        ErrorCode::MethodNotFound,
-        format!("this version of the protocol has no `{method}`"),
-    );
-    fault.response(request.id())
+    let message = format!("this version of the protocol has no `{method}`");
+    ProtocolError::new(ErrorCode::MethodNotFound, message).response(request.id())
 }
 
-/// Puts a member. What has no JSON is left out.
+/// Sets a member. A value that cannot be written as JSON is left out; the callers have none.
 pub(super) fn set_member(members: &mut JsonMembers, name: &str, value: &impl serde::Serialize) {
-    members.set(name, value).unwrap_or_default();
+    if let Err(error) = members.set(name, value) {
+        tracing::error!(%error, name, "a member of a message cannot be written");
+    }
 }
 
-/// As JSON.
-pub(super) fn text(members: &JsonMembers) -> String {
+/// Returns the JSON of an object.
+pub(super) fn to_text(members: &JsonMembers) -> String {
     serde_json::to_string(members).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// A member as it was written, to be put elsewhere.
+/// Returns JSON as a value that keeps its text.
 pub(super) fn raw_json(json: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(json.to_owned()).ok()
 }

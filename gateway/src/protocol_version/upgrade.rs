@@ -1,14 +1,15 @@
-//! Clients of the older era before servers of the newer one.
+//! Older clients before a newer server.
 //!
-//! What a client says once when it opens its connection is said with each request. What the server asks by its answer the client
-//! is asked by a request, and then the same request goes again with the answers: to the layers above, it is one.
+//! An older client describes itself once, in `initialize`; the layer adds that description to each
+//! request. A newer server asks in its response; the layer puts the questions to the client, and
+//! sends the request again with the answers. To the layers above, it is one request.
 
 mod task;
 
 use super::{
     pending_call::is_question,
-    probe::{self, DiscoverResult, ProbeResult, own_id},
-    translation::{self, params, raw_json, set_member, text},
+    probe::{self, ProbeResult, ServerDescription, new_request_id},
+    translation::{self, raw_json, set_member, to_text},
 };
 use crate::{
     layer::{Client, Confirmation, Disconnected, NoResponse, RequestContext, Upstream},
@@ -35,11 +36,11 @@ use tokio_util::sync::CancellationToken;
 const ROUNDS_MAX: usize = 32;
 
 /// The time that a client may take to answer a question.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10 * 60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// A server for clients of whichever era.
+/// A server for clients of all versions.
 #[derive(Debug)]
-pub struct UpgradeLayer(Arc<UpgradedConnection>);
+pub(crate) struct UpgradeLayer(Arc<UpgradedConnection>);
 
 #[derive(Debug)]
 struct UpgradedConnection {
@@ -52,30 +53,28 @@ struct UpgradedConnection {
 #[derive(Debug, Default)]
 struct UpgradeState {
     /// The metadata of each request, or `None` if client and server speak the same versions.
-    said: Option<JsonMembers>,
+    request_meta: Option<JsonMembers>,
     /// The client's capabilities.
     capabilities: Value,
-    /// The resources of which the client wants to hear.
+    /// The resources that the client has subscribed to.
     resources: BTreeSet<String>,
-    /// Ends the request that hears what changes.
+    /// Ends the subscription to changes.
     listening: Option<CancellationToken>,
     /// The receivers of the client's answers.
-    asked: HashMap<RequestId, oneshot::Sender<Message>>,
+    questions: HashMap<RequestId, oneshot::Sender<Message>>,
 }
 
 impl UpgradeLayer {
-    /// The client as the connection is to see it.
-    #[must_use]
-    pub fn watch_changes(client: Arc<dyn Client>) -> Arc<ChangesClient> {
+    /// Wraps a client for the layer below.
+    pub(crate) fn watch_changes(client: Arc<dyn Client>) -> Arc<ChangesClient> {
         Arc::new(ChangesClient {
             client,
-            is_raised: AtomicBool::new(false),
+            is_upgraded: AtomicBool::new(false),
         })
     }
 
-    /// Stands before this server. What it says of its own accord goes to `client`.
-    #[must_use]
-    pub fn new(below: Arc<dyn Upstream>, client: Arc<ChangesClient>) -> Self {
+    /// Creates the layer. Messages that belong to no request go to `client`.
+    pub(crate) fn new(below: Arc<dyn Upstream>, client: Arc<ChangesClient>) -> Self {
         Self(Arc::new(UpgradedConnection {
             below,
             client,
@@ -87,13 +86,13 @@ impl UpgradeLayer {
 #[async_trait]
 impl Upstream for UpgradeLayer {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        let shared = &self.0;
+        let connection = &self.0;
         if message.asks(method::INITIALIZE) {
-            shared.open(message, context);
-        } else if shared.state().said.is_none() {
-            shared.below.forward(message, context).await;
+            connection.spawn_initialize(message, context);
+        } else if connection.state().request_meta.is_none() {
+            connection.below.forward(message, context).await;
         } else {
-            shared.raise(message, context).await;
+            connection.translate(message, context).await;
         }
     }
 
@@ -102,33 +101,31 @@ impl Upstream for UpgradeLayer {
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        let said = self
-            .0
-            .state()
-            .said
-            .clone()
-            .filter(|_| request.own_version().is_none());
-        match said {
-            Some(said) => {
-                let shared = Arc::clone(&self.0);
-                let context = context.clone();
-                // An abandoned request's task is no longer polled.
-                let waits = CancellationToken::new();
-                let _waiting = waits.clone().drop_guard();
-                // In a task of its own, so that dropping this future does not cancel the request.
-                let asked =
-                    tokio::spawn(
-                        async move { shared.ask(&request, &said, &context, &waits).await },
-                    );
-                asked.await.unwrap_or_else(|_| {
-                    Err(NoResponse {
-                        reason: "the request was given up".to_owned(),
-                        sent: true,
-                    })
-                })
-            }
-            None => self.0.below.request(request, context).await,
+        let request_meta = self.0.state().request_meta.clone();
+        let Some(request_meta) = request_meta else {
+            return self.0.below.request(request, context).await;
+        };
+        if request.own_version().is_some() {
+            // The request describes itself already.
+            return self.0.below.request(request, context).await;
         }
+        let connection = Arc::clone(&self.0);
+        let context = context.clone();
+        // Dropping this future ends the polling of a task that the server made of the request.
+        let cancellation = CancellationToken::new();
+        let _guard = cancellation.clone().drop_guard();
+        // In a task of its own, so that dropping this future does not cancel the request.
+        let response = tokio::spawn(async move {
+            connection
+                .request_with_answers(&request, &request_meta, &context, &cancellation)
+                .await
+        });
+        response.await.unwrap_or_else(|_| {
+            Err(NoResponse {
+                reason: "the request was given up".to_owned(),
+                sent: true,
+            })
+        })
     }
 
     async fn listen(&self, context: &RequestContext) {
@@ -140,7 +137,8 @@ impl Upstream for UpgradeLayer {
     }
 
     async fn close(&self) {
-        if let Some(listening) = self.0.state().listening.take() {
+        let listening = self.0.state().listening.take();
+        if let Some(listening) = listening {
             listening.cancel();
         }
         self.0.below.close().await;
@@ -148,191 +146,166 @@ impl Upstream for UpgradeLayer {
 }
 
 impl UpgradedConnection {
-    /// Opens the connection in a task of its own: a client sends nothing else before it is answered.
-    fn open(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let shared = Arc::clone(self);
+    /// Opens the session in a task of its own. A client sends nothing else before the response.
+    fn spawn_initialize(self: &Arc<Self>, request: Message, context: &RequestContext) {
+        let connection = Arc::clone(self);
         let context = context.clone();
         tokio::spawn(async move {
-            let answered = shared.below.request(request.clone(), &context).await;
-            let response = match answered {
-                Ok(response) if response.kind() == MessageKind::Result => response,
-                Err(lost) if !lost.sent => no_response(&request, &lost),
-                refused => match shared.discover(&request, &context).await {
-                    Some(response) => response,
-                    None => refused.unwrap_or_else(|lost| no_response(&request, &lost)),
-                },
-            };
-            // A disconnected client reads nothing.
-            let _ = context.client.send(response).await;
+            let response = connection.initialize(&request, &context).await;
+            respond(&context, response).await;
         });
     }
 
-    /// Returns a newer server's description in the older form, or `None` if the server is older.
-    async fn discover(&self, request: &Message, context: &RequestContext) -> Option<Message> {
-        let params = params(request);
-        let said = request_metadata(&params);
-        let probed = probe::discover(&*self.below, &said, context, probe::ANSWERS_WITHIN)
-            .await
-            .ok()?;
-        let ProbeResult::Newer(DiscoverResult(discovered)) = probed else {
-            return None;
-        };
-        let wanted = params.text("protocolVersion").unwrap_or_default();
-        let is_spoken =
-            version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
-        let mut result = JsonMembers::default();
-        set_member(
-            &mut result,
-            "protocolVersion",
-            &if is_spoken {
-                wanted.as_str()
-            } else {
-                version::V2025_11_25
-            },
-        );
-        let capabilities = discovered
-            .get("capabilities")
-            .and_then(raw_json)
-            .or_else(|| raw_json("{}"))?;
-        set_member(&mut result, "capabilities", &capabilities);
-        let server = translation::meta_members(&discovered)
-            .get(meta::SERVER_INFO)
-            .and_then(raw_json);
-        set_member(
-            &mut result,
-            "serverInfo",
-            &server.or_else(|| raw_json(r#"{"name":"server","version":"unknown"}"#))?,
-        );
-        let instructions = discovered.get("instructions").and_then(raw_json);
-        if let Some(instructions) = instructions {
-            set_member(&mut result, "instructions", &instructions);
+    async fn initialize(&self, request: &Message, context: &RequestContext) -> Message {
+        let response = self.below.request(request.clone(), context).await;
+        match &response {
+            Ok(result) if result.kind() == MessageKind::Result => return result.clone(),
+            Err(no_response) if !no_response.sent => {
+                return no_response_error(request, no_response);
+            }
+            // A newer server does not know `initialize`.
+            Ok(_) | Err(_) => {}
         }
-        let mut state = self.state();
-        state.capabilities = said
-            .get(meta::CLIENT_CAPABILITIES)
-            .and_then(|json| serde_json::from_str(json).ok())?;
-        state.said = Some(said);
-        self.client.is_raised.store(true, Ordering::Relaxed);
-        Some(Message::response(request.id(), "result", &text(&result)))
+        if let Some(discovered) = self.discover(request, context).await {
+            return discovered;
+        }
+        response.unwrap_or_else(|no_response| no_response_error(request, &no_response))
     }
 
-    /// Takes in a message of the client, once the two eras differ.
-    async fn raise(self: &Arc<Self>, message: Message, context: &RequestContext) {
+    /// Returns a newer server's description as the response to `initialize`, or `None` if the
+    /// server is older.
+    async fn discover(&self, initialize: &Message, context: &RequestContext) -> Option<Message> {
+        let params = initialize.members();
+        let request_meta = request_metadata(&params);
+        let probe =
+            probe::probe_version(&*self.below, &request_meta, context, probe::PROBE_TIMEOUT);
+        let Ok(ProbeResult::Newer(ServerDescription(description))) = probe.await else {
+            return None;
+        };
+        let capabilities = request_meta.get(meta::CLIENT_CAPABILITIES)?;
+        let capabilities = serde_json::from_str(capabilities).ok()?;
+        let result = initialize_result(&params, &description)?;
+        let mut state = self.state();
+        state.capabilities = capabilities;
+        state.request_meta = Some(request_meta);
+        self.client.is_upgraded.store(true, Ordering::Relaxed);
+        Some(Message::response(
+            initialize.id(),
+            "result",
+            &to_text(&result),
+        ))
+    }
+
+    /// Translates a message of an older client.
+    async fn translate(self: &Arc<Self>, message: Message, context: &RequestContext) {
         match message.kind() {
             MessageKind::Request => self.route_request(message, context).await,
             MessageKind::Notification => match message.method() {
                 Some(method::INITIALIZED) => self.subscribe_to_changes(context).await,
                 Some(method::CANCELLED) => self.below.forward(message, context).await,
-                // The newer era has no other.
+                // Newer versions have no other notification of a client.
                 _ => {}
             },
             MessageKind::Result | MessageKind::Error => {
-                let waits = message.id().and_then(|id| self.state().asked.remove(id));
-                // The receiver may no longer wait.
-                let _ = waits.map(|waits| waits.send(message));
+                let question = message
+                    .id()
+                    .and_then(|id| self.state().questions.remove(id));
+                if let Some(question) = question {
+                    // The receiver may no longer wait.
+                    let _ = question.send(message);
+                }
             }
         }
     }
 
     async fn route_request(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let done = || Message::response(request.id(), "result", "{}");
-        let uri = || params(&request).text("uri").unwrap_or_default();
         match request.method() {
-            Some(method::PING) => return answer(context, done()).await,
+            // Newer versions have no ping, and set the log level in each request.
+            Some(method::PING) => {}
             Some(method::SET_LEVEL) => {
-                let level = params(&request).get("level").and_then(raw_json);
-                if let (Some(level), Some(said)) = (level, self.state().said.as_mut()) {
-                    set_member(said, meta::LOG_LEVEL, &level);
+                let level = request.members().get("level").and_then(raw_json);
+                if let Some(level) = level
+                    && let Some(request_meta) = self.state().request_meta.as_mut()
+                {
+                    set_member(request_meta, meta::LOG_LEVEL, &level);
                 }
-                return answer(context, done()).await;
             }
             Some(method::RESOURCES_SUBSCRIBE) => {
-                self.state().resources.insert(uri());
+                let uri = request.members().text("uri").unwrap_or_default();
+                self.state().resources.insert(uri);
+                self.subscribe_to_changes(context).await;
             }
             Some(method::RESOURCES_UNSUBSCRIBE) => {
-                self.state().resources.remove(&uri());
+                let uri = request.members().text("uri").unwrap_or_default();
+                self.state().resources.remove(&uri);
+                self.subscribe_to_changes(context).await;
             }
-            _ => return self.send(request, context),
+            _ => return self.spawn_request(request, context),
         }
-        self.subscribe_to_changes(context).await;
-        answer(context, done()).await;
+        respond(context, Message::response(request.id(), "result", "{}")).await;
     }
 
-    fn send(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let shared = Arc::clone(self);
+    fn spawn_request(self: &Arc<Self>, request: Message, context: &RequestContext) {
+        let connection = Arc::clone(self);
         let context = context.clone();
-        let said = shared.state().said.clone().unwrap_or_default();
+        let request_meta = connection.state().request_meta.clone().unwrap_or_default();
         tokio::spawn(async move {
-            let answered = shared
-                .ask(&request, &said, &context, &context.cancellation)
+            let response = connection
+                .request_with_answers(&request, &request_meta, &context, &context.cancellation)
                 .await;
-            let response = answered.unwrap_or_else(|lost| no_response(&request, &lost));
-            answer(&context, response).await;
+            let response =
+                response.unwrap_or_else(|no_response| no_response_error(&request, &no_response));
+            respond(&context, response).await;
         });
     }
 
-    /// Subscribes to change notifications for the resources that the client has subscribed to.
+    /// Subscribes to changes of all lists, and of the resources that the client has subscribed to.
+    /// The subscription replaces the one before.
     async fn subscribe_to_changes(&self, context: &RequestContext) {
-        let (request, listening) = {
+        let listening = CancellationToken::new();
+        let request = {
             let mut state = self.state();
-            let lists = json!(true);
-            let wanted = json!({ "notifications": {
-                "toolsListChanged": lists, "promptsListChanged": lists, "resourcesListChanged": lists,
-                "resourceSubscriptions": state.resources,
-            } });
-            let request = Message::request(&own_id("listen"), method::LISTEN, &wanted.to_string());
-            let listening = CancellationToken::new();
-            let before = state.listening.replace(listening.clone());
-            if let Some(before) = before {
+            if let Some(before) = state.listening.replace(listening.clone()) {
                 before.cancel();
             }
-            (
-                translation::upgrade_request(
-                    &request,
-                    state.said.as_ref().unwrap_or(&JsonMembers::default()),
-                ),
-                listening,
-            )
+            listen_request(&state)
         };
-        let told = RequestContext {
+        let cancel_params = match request.id() {
+            Some(id) => format!(r#"{{"requestId":{id}}}"#),
+            None => String::new(),
+        };
+        let cancel = Message::notification(method::CANCELLED, &cancel_params);
+        let context = RequestContext {
             client: Arc::<ChangesClient>::clone(&self.client),
+            cancellation: listening.clone(),
             ..context.without_client()
         };
-        let told = RequestContext {
-            cancellation: listening.clone(),
-            ..told
-        };
-        let cancels = request
-            .id()
-            .map(|id| format!(r#"{{"requestId":{id}}}"#))
-            .unwrap_or_default();
-        self.below.forward(request, &told).await;
+        self.below.forward(request, &context).await;
         let below = Arc::clone(&self.below);
-        let context = told;
         tokio::spawn(async move {
             listening.cancelled().await;
-            below
-                .forward(Message::notification(method::CANCELLED, &cancels), &context)
-                .await;
+            below.forward(cancel, &context).await;
         });
     }
 
-    /// Sends a request as the newer era has it, as often as its server asks back.
-    async fn ask(
+    /// Sends a request with the client's metadata, and again with answers each time the server
+    /// asks.
+    async fn request_with_answers(
         &self,
         request: &Message,
-        said: &JsonMembers,
+        request_meta: &JsonMembers,
         context: &RequestContext,
         cancellation: &CancellationToken,
     ) -> Result<Message, NoResponse> {
-        let mut sent = translation::upgrade_request(request, said);
+        let upgraded = translation::upgrade_request(request, request_meta);
+        let mut next = upgraded.clone();
         let mut was_sent = false;
         for _ in 0..ROUNDS_MAX {
-            let answered = self.below.request(sent.clone(), context).await;
-            // A round before this one has arrived, whatever is known of this one.
-            let response = answered.map_err(|lost| NoResponse {
-                sent: lost.sent || was_sent,
-                ..lost
+            let response = self.below.request(next, context).await;
+            // An earlier round has reached the server, even if this one has not.
+            let response = response.map_err(|no_response| NoResponse {
+                sent: no_response.sent || was_sent,
+                ..no_response
             })?;
             was_sent = true;
             let result = response
@@ -343,88 +316,91 @@ impl UpgradedConnection {
                 Some("input_required") => {}
                 Some("task") => {
                     return self
-                        .follow(request, result, said, context, cancellation)
+                        .poll_task(request, result, request_meta, context, cancellation)
                         .await;
                 }
                 _ => {
-                    return Ok(request
-                        .id()
-                        .map_or(response.clone(), |id| response.with_id(id)));
+                    return Ok(match request.id() {
+                        Some(id) => response.with_id(id),
+                        None => response,
+                    });
                 }
             }
-            let answers = match self.answers(&result, context).await {
+            let answers = match self.ask_client(&result, context).await {
                 Ok(answers) => answers,
-                Err(why) => return Ok(refused(request, &why)),
+                Err(problem) => return Ok(unanswered_questions(request, &problem)),
             };
-            sent = with_answers(
-                &translation::upgrade_request(request, said),
-                &result,
-                &answers,
-            );
+            next = with_answers(&upgraded, &result, &answers);
         }
-        Ok(refused(request, "the server asked back too often"))
+        let problem = format!("the server asked more than {ROUNDS_MAX} times");
+        Ok(unanswered_questions(request, &problem))
     }
 
     /// Asks the client all questions of the server in sequence, and returns its answers.
-    async fn answers(
+    async fn ask_client(
         &self,
         result: &JsonMembers,
         context: &RequestContext,
     ) -> Result<Map<String, Value>, String> {
-        let asked = result
+        let questions = result
             .object("inputRequests")
             .map_err(|error| error.to_string())?;
-        let asked: Map<String, Value> =
-            serde_json::from_str(&text(&asked)).map_err(|error| error.to_string())?;
+        let questions: Map<String, Value> =
+            serde_json::from_str(&to_text(&questions)).map_err(|error| error.to_string())?;
         let mut answers = Map::new();
-        for (name, question) in asked {
-            answers.insert(name, self.answer_to(&question, context).await?);
+        for (name, question) in questions {
+            answers.insert(name, self.ask_question(&question, context).await?);
         }
         Ok(answers)
     }
 
-    async fn answer_to(&self, question: &Value, context: &RequestContext) -> Result<Value, String> {
-        let id = own_id("question");
-        let asked = question
+    async fn ask_question(
+        &self,
+        question: &Value,
+        context: &RequestContext,
+    ) -> Result<Value, String> {
+        let id = new_request_id("question");
+        let method = question
             .get("method")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let params = question
-            .get("params")
-            .map_or_else(|| "{}".to_owned(), Value::to_string);
-        let request = Message::request(&id, asked, &params);
-        if !is_question(&request) || !self.has_capability(asked) {
+        let params = match question.get("params") {
+            Some(params) => params.to_string(),
+            None => "{}".to_owned(),
+        };
+        let request = Message::request(&id, method, &params);
+        if !is_question(&request) || !self.has_capability(method) {
             return Err(format!(
-                "the server needs the client to answer `{asked}`, which this client cannot"
+                "the server asks for `{method}`, which this client does not support"
             ));
         }
-        let (waits, answered) = oneshot::channel();
-        self.state().asked.insert(id.clone(), waits);
-        let is_put = context.client.send(request.clone()).await.is_ok()
+        let (sender, receiver) = oneshot::channel();
+        self.state().questions.insert(id.clone(), sender);
+        // The request's own client first: over HTTP the question then comes on the request's
+        // stream.
+        let is_sent = context.client.send(request.clone()).await.is_ok()
             || self.client.send(request).await.is_ok();
-        let answered = async { if is_put { answered.await.ok() } else { None } };
-        let response = tokio::time::timeout(ANSWERS_WITHIN, answered)
-            .await
-            .ok()
-            .flatten();
-        self.state().asked.remove(&id);
-        let response = response.ok_or_else(|| format!("the client did not answer `{asked}`"))?;
-        match response.kind() {
-            MessageKind::Result => serde_json::from_str(response.body().unwrap_or("{}"))
-                .map_err(|error| error.to_string()),
-            _ => Err(format!(
-                "the client did not answer `{asked}`: {}",
+        let mut response = None;
+        if is_sent && let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, receiver).await {
+            response = answer.ok();
+        }
+        self.state().questions.remove(&id);
+        let response = response.ok_or_else(|| format!("the client did not answer `{method}`"))?;
+        match response.result() {
+            Some(result) => serde_json::from_str(result).map_err(|error| error.to_string()),
+            None => Err(format!(
+                "the client did not answer `{method}`: {}",
                 response.body().unwrap_or_default()
             )),
         }
     }
 
-    fn has_capability(&self, asked: &str) -> bool {
+    /// Returns true if the client can answer this question.
+    fn has_capability(&self, method: &str) -> bool {
         let state = self.state();
-        let needed = translation::ASKED_BACK
-            .iter()
-            .find(|(method, _)| *method == asked);
-        needed.is_some_and(|(_, capability)| state.capabilities.get(capability).is_some())
+        translation::QUESTIONS.iter().any(|(question, capability)| {
+            *question == method && state.capabilities.get(capability).is_some()
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, UpgradeState> {
@@ -434,72 +410,115 @@ impl UpgradedConnection {
 
 /// Returns the metadata for each request, from the client's `initialize`.
 fn request_metadata(initialize: &JsonMembers) -> JsonMembers {
-    let mut said = JsonMembers::default();
-    set_member(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
-    let capabilities = initialize
-        .get("capabilities")
-        .and_then(raw_json)
-        .or_else(|| raw_json("{}"));
-    if let Some(capabilities) = capabilities {
-        set_member(&mut said, meta::CLIENT_CAPABILITIES, &capabilities);
+    let mut request_meta = JsonMembers::default();
+    set_member(
+        &mut request_meta,
+        meta::PROTOCOL_VERSION,
+        &version::V2026_07_28,
+    );
+    let capabilities = initialize.get("capabilities").unwrap_or("{}");
+    if let Some(capabilities) = raw_json(capabilities) {
+        set_member(&mut request_meta, meta::CLIENT_CAPABILITIES, &capabilities);
     }
-    let client = initialize.get("clientInfo").and_then(raw_json);
-    if let Some(client) = client {
-        set_member(&mut said, meta::CLIENT_INFO, &client);
+    if let Some(client) = initialize.get("clientInfo").and_then(raw_json) {
+        set_member(&mut request_meta, meta::CLIENT_INFO, &client);
     }
-    said
+    request_meta
 }
 
-/// The same request with the answers to what the server has asked.
+/// Returns the result of `initialize`, from a newer server's description of itself.
+fn initialize_result(initialize: &JsonMembers, description: &JsonMembers) -> Option<JsonMembers> {
+    let requested = initialize.text("protocolVersion").unwrap_or_default();
+    let requested = requested.as_str();
+    let is_supported = version::ALL.contains(&requested) && requested < version::V2026_07_28;
+    // The specification asks a server to name another version if it does not support the requested
+    // one.
+    let negotiated = if is_supported {
+        requested
+    } else {
+        version::V2025_11_25
+    };
+    let capabilities = description.get("capabilities").unwrap_or("{}");
+    let server = translation::meta_members(description);
+    let server = server
+        .get(meta::SERVER_INFO)
+        .unwrap_or(r#"{"name":"server","version":"unknown"}"#);
+    let mut result = JsonMembers::default();
+    set_member(&mut result, "protocolVersion", &negotiated);
+    set_member(&mut result, "capabilities", &raw_json(capabilities)?);
+    set_member(&mut result, "serverInfo", &raw_json(server)?);
+    if let Some(instructions) = description.get("instructions").and_then(raw_json) {
+        set_member(&mut result, "instructions", &instructions);
+    }
+    Some(result)
+}
+
+/// Returns the request that subscribes to all changes.
+fn listen_request(state: &UpgradeState) -> Message {
+    let params = json!({ "notifications": {
+        "toolsListChanged": true,
+        "promptsListChanged": true,
+        "resourcesListChanged": true,
+        "resourceSubscriptions": state.resources,
+    } });
+    let id = new_request_id("listen");
+    let request = Message::request(&id, method::LISTEN, &params.to_string());
+    match &state.request_meta {
+        Some(request_meta) => translation::upgrade_request(&request, request_meta),
+        None => request,
+    }
+}
+
+/// Returns the request with the answers to the server's questions, under an id of its own.
 fn with_answers(request: &Message, result: &JsonMembers, answers: &Map<String, Value>) -> Message {
-    let mut params = params(request);
+    let mut params = request.members();
     set_member(&mut params, "inputResponses", answers);
-    let state = result.get("requestState").and_then(raw_json);
-    if let Some(state) = state {
+    if let Some(state) = result.get("requestState").and_then(raw_json) {
         set_member(&mut params, "requestState", &state);
     }
-    request.with_body(&text(&params)).with_id(&own_id("round"))
+    request
+        .with_body(&to_text(&params))
+        .with_id(&new_request_id("round"))
 }
 
-/// A request that cannot be carried through, because its client cannot answer what the server asks.
-fn refused(request: &Message, why: &str) -> Message {
+/// Returns the response to a request whose questions get no answer. For a tool call it is a result,
+/// which a model reads.
+fn unanswered_questions(request: &Message, problem: &str) -> Message {
     if !request.asks(method::TOOLS_CALL) {
-        return ProtocolError::new(ErrorCode::MissingCapability, why).response(request.id());
+        return ProtocolError::new(ErrorCode::MissingCapability, problem).response(request.id());
     }
-    let what = format!(
-        "The tool asked back and got no answer: {why}. Whether it took effect before it asked is not known."
+    let text = format!(
+        "Outcome unknown. The tool asked a question and got no answer: {problem}. It may have taken \
+         effect before it asked. Check that before you call it again."
     );
-    let result = json!({ "content": [{ "type": "text", "text": what }], "isError": true });
+    let result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
     Message::response(request.id(), "result", &result.to_string())
 }
 
-fn no_response(request: &Message, lost: &NoResponse) -> Message {
-    let what = if lost.sent {
-        "whether the request took effect is not known"
-    } else {
-        "the request was not sent"
-    };
-    ProtocolError::new(ErrorCode::Unanswered, format!("{lost}: {what}")).response(request.id())
+/// Returns the error response to a request without a response.
+fn no_response_error(request: &Message, no_response: &NoResponse) -> Message {
+    let message = no_response.reason_with_effect();
+    ProtocolError::new(ErrorCode::Unanswered, message).response(request.id())
 }
 
-async fn answer(context: &RequestContext, message: Message) {
-    // A client that has gone reads nothing.
+async fn respond(context: &RequestContext, message: Message) {
+    // A disconnected client reads nothing.
     let _ = context.client.send(message).await;
 }
 
-/// The client of change notifications. It hides acknowledgement and end of the subscription, which older clients do not
-/// know.
+/// The client of the layer below. It hides the acknowledgement and the end of a subscription, which
+/// older clients do not know.
 #[derive(Debug)]
-pub struct ChangesClient {
+pub(crate) struct ChangesClient {
     client: Arc<dyn Client>,
-    is_raised: AtomicBool,
+    /// True if client and server speak different versions.
+    is_upgraded: AtomicBool,
 }
 
 impl ChangesClient {
-    fn is_unknown(&self, message: &Message) -> bool {
-        let is_about_hearing =
-            message.is_response() || message.method() == Some(method::ACKNOWLEDGED);
-        is_about_hearing && self.is_raised.load(Ordering::Relaxed)
+    fn is_hidden(&self, message: &Message) -> bool {
+        let is_newer = message.is_response() || message.method() == Some(method::ACKNOWLEDGED);
+        is_newer && self.is_upgraded.load(Ordering::Relaxed)
     }
 }
 
@@ -510,10 +529,9 @@ impl Client for ChangesClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        if self.is_unknown(&message) {
-            Ok(())
-        } else {
-            self.client.deliver(message, confirmation).await
+        if self.is_hidden(&message) {
+            return Ok(());
         }
+        self.client.deliver(message, confirmation).await
     }
 }

@@ -5,14 +5,14 @@ use crate::layer::CallerIdentity;
 use semel::model::Tenant;
 use tokio::sync::mpsc;
 
-/// A server that is written to and spoken for by hand.
+/// A server whose messages the test writes itself.
 #[derive(Debug)]
-struct Server {
+struct ManualServer {
     sent: mpsc::UnboundedSender<Message>,
 }
 
 #[async_trait]
-impl Upstream for Server {
+impl Upstream for ManualServer {
     async fn forward(&self, message: Message, context: &RequestContext) {
         self.sent.send(message.clone()).unwrap();
         if message.asks("answered") {
@@ -32,16 +32,16 @@ impl Upstream for Server {
 }
 
 #[derive(Debug)]
-struct ByHand {
+struct ManualConnector {
     sent: mpsc::UnboundedSender<Message>,
     client: mpsc::UnboundedSender<Arc<dyn Client>>,
 }
 
 #[async_trait]
-impl Connector for ByHand {
+impl Connector for ManualConnector {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         self.client.send(client).unwrap();
-        Ok(Arc::new(Server {
+        Ok(Arc::new(ManualServer {
             sent: self.sent.clone(),
         }))
     }
@@ -67,7 +67,7 @@ impl Scene {
     async fn new() -> Self {
         let ((sent, sent_read), (client, mut clients)) =
             (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let shared = SharedSession::connect(&ByHand { sent, client })
+        let shared = SharedSession::connect(&ManualConnector { sent, client })
             .await
             .unwrap();
         Self {
@@ -107,7 +107,7 @@ fn asking(method: &str, token: &str) -> Message {
 }
 
 #[tokio::test]
-async fn two_clients_of_equal_ids_and_tokens_each_hear_what_is_theirs() {
+async fn two_clients_with_equal_ids_and_tokens_get_their_own_messages() {
     let mut scene = Scene::new().await;
     let ((one, mut one_reads), (two, mut two_reads)) = (client(), client());
     scene.shared.forward(asking("slow", r#""t""#), &one).await;
@@ -151,11 +151,11 @@ async fn a_response_comes_back_under_the_id_of_its_client() {
             .id(),
         request.id()
     );
-    assert!(scene.shared.requests.all().is_empty());
+    assert!(scene.shared.requests.lock().is_empty());
 }
 
 #[tokio::test]
-async fn a_subscription_is_told_under_the_id_of_its_client_and_to_nobody_else() {
+async fn a_subscription_reaches_its_client_alone_under_the_client_s_id() {
     let mut scene = Scene::new().await;
     let ((one, mut reads), (two, mut others)) = (client(), client());
     scene
@@ -194,7 +194,7 @@ async fn a_subscription_is_told_under_the_id_of_its_client_and_to_nobody_else() 
 }
 
 #[tokio::test]
-async fn who_goes_away_and_who_cancels_is_told_to_the_server_by_its_own_number_only() {
+async fn a_cancelled_or_abandoned_request_is_cancelled_at_the_server_by_its_number() {
     let mut scene = Scene::new().await;
     let ((one, _one), (two, _two)) = (client(), client());
     scene.shared.forward(asking("slow", "1"), &one).await;

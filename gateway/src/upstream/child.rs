@@ -1,15 +1,16 @@
-//! A server that is a child of this process, over its standard streams.
+//! A server as a child process, over its standard streams.
 //!
-//! It is not started again here, and not translated for. Its stderr is this process's own.
+//! It is not started again here, and messages are not translated. Its stderr is that of this
+//! process.
 
 use super::{
-    pending_responses::{PendingResponses, RegisterError, ResponseWaiter, answer_lost},
+    pending_responses::{PendingResponses, RegisterError, ResponseReceiver, respond_no_response},
     trace_context,
 };
 use crate::{
     layer::{Client, NoResponse, RequestContext, Upstream},
     lines::{InputLine, LineReader, LineWriter},
-    wire::{Message, MessageKind, RequestId},
+    wire::{Message, RequestId},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -26,49 +27,46 @@ use tokio_util::{
     task::AbortOnDropHandle,
 };
 
-/// The time that a child may take to end once its input is closed, before SIGTERM, and again before SIGKILL. MCP
-/// clients give the gateway and its child two seconds together.
-const END_WITHIN: Duration = Duration::from_millis(1_200);
+/// The time that a child may take to end once its input is closed, before SIGTERM, and again before
+/// SIGKILL. MCP clients give the gateway and its child two seconds together.
+const END_TIMEOUT: Duration = Duration::from_millis(1_200);
 
-/// Why a server does not start.
+/// A server that cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no command.
-    #[error("no command is given: write the server's own after `--`")]
+    /// The command is empty.
+    #[error("there is no command: write the server's command after `--`")]
     NoCommand,
-    /// It cannot be started.
-    #[error("the server `{command}` cannot be started: {why}")]
-    Start {
+    /// The operating system does not start the command.
+    #[error("the server `{command}` cannot be started: {source}")]
+    Spawn {
         /// The command.
         command: String,
-        /// Why.
-        why: io::Error,
+        /// The reason.
+        source: io::Error,
     },
 }
 
-/// A child that is a server.
+/// A server as a child process.
 #[derive(Debug)]
-pub struct ChildServer {
-    /// Taken away to close it.
+pub(crate) struct ChildServer {
+    /// `None` once it is closed.
     input: Mutex<Option<LineWriter>>,
-    waiting: Arc<PendingResponses>,
-    /// Ends with the child.
-    reading: Mutex<Option<JoinHandle<()>>>,
-    /// Cancelled before the child is waited for, so that until then its number is its own.
+    pending: Arc<PendingResponses>,
+    /// The task that owns the child and reads its output.
+    reader: Mutex<Option<JoinHandle<()>>>,
+    /// Cancelled before the child is waited for. Until then no other process has its id.
     ended: CancellationToken,
-    number: Option<Pid>,
+    process: Option<Pid>,
 }
 
 impl ChildServer {
-    /// Starts the server. What it says of its own accord goes to `client`.
-    ///
-    /// # Errors
-    /// If it cannot be started.
-    pub fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartError> {
+    /// Starts the server. Messages that belong to no request go to `client`.
+    pub(crate) fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartError> {
         let (program, arguments) = command.split_first().ok_or(StartError::NoCommand)?;
-        let fault = |why| StartError::Start {
+        let spawn_error = |source| StartError::Spawn {
             command: program.to_string_lossy().into_owned(),
-            why,
+            source,
         };
         let mut command = Command::new(program);
         command
@@ -77,32 +75,30 @@ impl ChildServer {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
-        let mut child = command.spawn().map_err(fault)?;
+        let mut child = command.spawn().map_err(spawn_error)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(fault(io::Error::other("it has no standard streams")));
+            return Err(spawn_error(io::Error::other("it has no standard streams")));
         };
-        let waiting = Arc::new(PendingResponses::default());
+        let pending = Arc::new(PendingResponses::default());
         let ended = CancellationToken::new();
-        let number = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        let reading = OutputReader {
+        let process = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        let reader = OutputReader {
             child,
-            waiting: Arc::clone(&waiting),
+            pending: Arc::clone(&pending),
             client,
             ended: ended.clone().drop_guard(),
         };
-        let reading = Mutex::new(Some(tokio::spawn(reading.read(output))));
-        let input = Mutex::new(Some(LineWriter::new(input)));
         Ok(Self {
-            input,
-            waiting,
-            reading,
+            input: Mutex::new(Some(LineWriter::new(input))),
+            pending,
+            reader: Mutex::new(Some(tokio::spawn(reader.read_output(output)))),
             ended,
-            number,
+            process,
         })
     }
 
     /// Returns once the child's output has ended and all pending requests are answered.
-    pub(super) async fn ended(&self) {
+    pub(super) async fn wait_for_end(&self) {
         self.ended.cancelled().await;
     }
 
@@ -115,43 +111,40 @@ impl ChildServer {
     /// Sends a request, and waits for its response.
     pub(super) async fn send_request(&self, request: Message) -> Result<Message, NoResponse> {
         let id = request.id().cloned().ok_or_else(|| NoResponse {
-            reason: "it is no request".to_owned(),
+            reason: "the message is not a request".to_owned(),
             sent: false,
         })?;
-        let (waiter, response) = oneshot::channel();
-        self.send(&id, request, ResponseWaiter::Asked(waiter))
+        let (sender, response) = oneshot::channel();
+        self.send(&id, request, ResponseReceiver::Layer(sender))
             .await?;
-        response.await.map_err(|_| ended(true))
+        response.await.map_err(|_| server_ended(true))
     }
 
-    /// Has the message written. Whether it is read is not known by that.
+    /// Queues a message for the child's input. The child may end before it reads the message.
     async fn write(&self, message: Message) -> Result<(), NoResponse> {
         let input = self.input.lock().clone();
-        let written = match input {
-            Some(input) => input.send(message).await.is_ok(),
-            None => false,
-        };
-        if written { Ok(()) } else { Err(ended(false)) }
+        let input = input.ok_or_else(|| server_ended(false))?;
+        input.send(message).await.map_err(|_| server_ended(false))
     }
 
     async fn send(
         &self,
         id: &RequestId,
         request: Message,
-        waiter: ResponseWaiter,
+        receiver: ResponseReceiver,
     ) -> Result<(), NoResponse> {
-        self.waiting
-            .add(id.clone(), waiter)
-            .map_err(|not_sent| match not_sent {
-                RegisterError::Lost => ended(false),
-                RegisterError::SameId => NoResponse {
-                    reason: format!("a request of the id {id} is not answered yet"),
-                    sent: false,
-                },
-            })?;
+        // Before it is written: the response may come before `write` returns.
+        let registered = self.pending.register(id.clone(), receiver);
+        registered.map_err(|error| match error {
+            RegisterError::Lost => server_ended(false),
+            RegisterError::DuplicateId => NoResponse {
+                reason: format!("an earlier request with the id {id} has no response yet"),
+                sent: false,
+            },
+        })?;
         let written = self.write(request).await;
         if written.is_err() {
-            self.waiting.take(id);
+            self.pending.take_receiver(id);
         }
         written
     }
@@ -160,19 +153,13 @@ impl ChildServer {
 #[async_trait]
 impl Upstream for ChildServer {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        let id = message
-            .id()
-            .filter(|_| message.kind() == MessageKind::Request)
-            .cloned();
-        let Some(id) = id else {
+        let Some(id) = message.request_id().cloned() else {
             return self.notify(message).await;
         };
-        let message = trace_context::with_trace(message, &context.headers);
-        if let Err(lost) = self
-            .send(&id, message, ResponseWaiter::Passes(context.clone()))
-            .await
-        {
-            answer_lost(&id, context, &lost).await;
+        let request = trace_context::with_trace(message, &context.headers);
+        let receiver = ResponseReceiver::Client(context.clone());
+        if let Err(no_response) = self.send(&id, request, receiver).await {
+            respond_no_response(&id, context, &no_response).await;
         }
     }
 
@@ -186,97 +173,106 @@ impl Upstream for ChildServer {
     }
 
     async fn close(&self) {
+        // The order of MCP's stdio transport: close the input, then SIGTERM, then SIGKILL.
         drop(self.input.lock().take());
-        let reading = self.reading.lock().take();
-        let Some(reading) = reading else { return };
-        // Dropping this future kills the child, as dropping its task does.
-        let mut reading = AbortOnDropHandle::new(reading);
-        if timeout(END_WITHIN, &mut reading).await.is_err() {
+        let reader = self.reader.lock().take();
+        let Some(reader) = reader else { return };
+        // The task owns the child, so dropping this future kills the child.
+        let mut reader = AbortOnDropHandle::new(reader);
+        if timeout(END_TIMEOUT, &mut reader).await.is_err() {
             self.terminate();
-            let _ = timeout(END_WITHIN, &mut reading).await;
+            // After the timeout, dropping the task kills the child.
+            let _ = timeout(END_TIMEOUT, &mut reader).await;
         }
     }
 }
 
 impl ChildServer {
-    /// Tells the child to end.
+    /// Sends SIGTERM to the child.
     fn terminate(&self) {
-        if let Some(number) = self.number.filter(|_| !self.ended.is_cancelled())
-            && let Err(error) = kill_process(number, Signal::TERM)
+        if self.ended.is_cancelled() {
+            // Another process may have the id by now.
+            return;
+        }
+        if let Some(process) = self.process
+            && let Err(error) = kill_process(process, Signal::TERM)
         {
-            tracing::debug!(%error, "the server cannot be told to end");
+            tracing::debug!(%error, "the server cannot be terminated");
         }
     }
 }
 
 impl Drop for ChildServer {
-    /// Nobody speaks to the child any longer: it is killed as the task that owns it is dropped.
+    /// Kills the child, with the task that owns it.
     fn drop(&mut self) {
-        if let Some(reading) = self.reading.lock().take() {
-            reading.abort();
+        if let Some(reader) = self.reader.lock().take() {
+            reader.abort();
         }
     }
 }
 
-fn ended(sent: bool) -> NoResponse {
+fn server_ended(sent: bool) -> NoResponse {
     NoResponse {
         reason: "the server ended".to_owned(),
         sent,
     }
 }
 
-/// The task that reads a child's output.
+/// The owner of a child, which reads its output.
 struct OutputReader {
     child: tokio::process::Child,
-    waiting: Arc<PendingResponses>,
+    pending: Arc<PendingResponses>,
     client: Arc<dyn Client>,
     ended: DropGuard,
 }
 
 impl OutputReader {
-    /// Reads the child's output until it ends. Then no request waits any longer.
-    async fn read(mut self, output: ChildStdout) {
+    /// Reads the child's output until it ends. Then all pending requests fail.
+    async fn read_output(mut self, output: ChildStdout) {
         let mut lines = LineReader::new(output);
         while let Some(line) = lines.next().await {
             let InputLine::Read(line) = line else {
-                tracing::warn!("the server wrote a line that is too long, which is skipped");
+                tracing::warn!("skipped a line of the server that is too long");
                 continue;
             };
             for message in Message::read_all(line) {
                 match message {
-                    Ok(message) => take_in(message, &self.waiting, &self.client).await,
-                    Err(unreadable) => {
-                        tracing::warn!(why = %unreadable, "the server wrote what is no message")
+                    Ok(message) => deliver_message(message, &self.pending, &self.client).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "skipped an invalid message of the server")
                     }
                 }
             }
         }
-        self.waiting.lose("the server ended").await;
+        self.pending.fail_all("the server ended").await;
         drop(self.ended);
         // A child without output serves no client: if it still runs, dropping it kills it.
-        match timeout(END_WITHIN, self.child.wait()).await {
+        match timeout(END_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) => tracing::info!(%status, "the server ended"),
-            Ok(Err(error)) => tracing::warn!(%error, "the server's end cannot be seen"),
-            Err(_) => tracing::warn!("the server closed its stdout and goes on, and is killed"),
+            Ok(Err(error)) => tracing::warn!(%error, "the server's exit status is unknown"),
+            Err(_) => tracing::warn!("killing the server: it closed its stdout and did not end"),
         }
     }
 }
 
-/// Takes in one message of the server.
-async fn take_in(message: Message, waiting: &PendingResponses, client: &Arc<dyn Client>) {
-    let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
-    // A client that has gone reads nothing, and closes its own stream besides.
-    match message
-        .id()
-        .filter(|_| is_response)
-        .map(|id| waiting.take(id))
-    {
-        None if is_response => tracing::warn!("the server answered a request without saying which"),
-        None => client.send(message).await.unwrap_or_default(),
-        Some(Some(ResponseWaiter::Passes(context))) => {
-            context.client.send(message).await.unwrap_or_default()
+/// Delivers a message of the server to its receiver.
+async fn deliver_message(message: Message, pending: &PendingResponses, client: &Arc<dyn Client>) {
+    if !message.is_response() {
+        // A disconnected client reads nothing.
+        let _ = client.send(message).await;
+        return;
+    }
+    let Some(id) = message.id() else {
+        tracing::warn!("skipped a response of the server without an id");
+        return;
+    };
+    match pending.take_receiver(id) {
+        Some(ResponseReceiver::Client(context)) => {
+            // A disconnected client reads nothing.
+            let _ = context.client.send(message).await;
         }
-        Some(Some(ResponseWaiter::Asked(asked))) => drop(asked.send(message)),
-        Some(None) => tracing::warn!("the server answered a request that nobody made, or twice"),
+        // The layer may no longer wait.
+        Some(ResponseReceiver::Layer(sender)) => drop(sender.send(message)),
+        None => tracing::warn!("skipped a response of the server to an unknown request"),
     }
 }

@@ -1,8 +1,9 @@
 //! A server on the network, over streamable HTTP.
 //!
-//! A message is sent once. What was handed to a connection may have arrived, whatever comes of the connection; that nothing
-//! left is said only where no connection was made, or where the server no longer knows the session, so that it cannot have
-//! looked into the message. The transport of 2024-11-05 (two addresses) is not spoken.
+//! Each message is sent once. A message that was given to a connection may have arrived, whatever
+//! happens to the connection. It was not sent only if no connection was made, or if the server no
+//! longer knows the session, and so did not process the message. The transport of 2024-11-05, with
+//! two endpoints, is not supported.
 
 mod endpoint;
 mod event_stream;
@@ -12,10 +13,10 @@ mod server_stream;
 
 pub use endpoint::{EndpointError, ServerEndpoint};
 
-use super::pending_responses::answer_lost;
+use super::pending_responses::respond_no_response;
 use crate::{
     layer::{Client, NoResponse, RequestContext, Upstream},
-    wire::{JsonMembers, Message, MessageKind, RequestId, header, meta, method},
+    wire::{JsonMembers, Message, RequestId, header, meta, method},
 };
 use async_trait::async_trait;
 use hyper::HeaderMap;
@@ -23,11 +24,12 @@ use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The time that a sender waits until the server has accepted a notification, so that messages keep their order.
-const NOTIFIED_WITHIN: Duration = Duration::from_secs(10);
+/// The time that a sender waits until the server has accepted a notification, so that messages keep
+/// their order.
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that requests in progress may take once the connection closes.
-const END_WITHIN: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a server on the network.
 #[derive(Debug)]
@@ -43,10 +45,10 @@ struct HttpConnection {
     /// The client for messages that belong to no request.
     client: Arc<dyn Client>,
     session: Mutex<UpstreamSession>,
-    /// Held while a session is opened anew.
-    opening: tokio::sync::Mutex<()>,
-    /// The requests of the newer era under way: closing their streams cancels them.
-    passing: Mutex<HashMap<(u64, RequestId), CancellationToken>>,
+    /// Held while a lost session is opened again.
+    reopening: tokio::sync::Mutex<()>,
+    /// The requests in progress that closing their stream cancels: those since 2026-07-28.
+    cancellable: Mutex<HashMap<(u64, RequestId), CancellationToken>>,
     closing: CancellationToken,
 }
 
@@ -54,28 +56,29 @@ struct HttpConnection {
 #[derive(Debug, Clone, Default)]
 struct UpstreamSession {
     id: Option<String>,
-    /// The protocol version that was agreed.
+    /// The negotiated protocol version.
     version: Option<String>,
-    /// With what it was opened.
+    /// The request that opened it.
     initialize: Option<Message>,
-    /// True once the server has forgotten the session.
-    is_dead: bool,
+    /// True once the server no longer knows the session.
+    is_lost: bool,
     is_initialized: bool,
     /// True once the client listens for messages that belong to no request.
-    is_wanted: bool,
+    is_listen_wanted: bool,
     is_listening: bool,
 }
 
 impl HttpUpstream {
-    /// A connection to the server. Nothing is sent yet. What the server says of its own accord goes to `client`.
+    /// Creates a connection, which sends nothing yet. Messages that belong to no request go to
+    /// `client`.
     #[must_use]
     pub fn new(endpoint: Arc<ServerEndpoint>, client: Arc<dyn Client>) -> Self {
         let shared = HttpConnection {
             endpoint,
             client,
             session: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
-            passing: Mutex::default(),
+            reopening: tokio::sync::Mutex::default(),
+            cancellable: Mutex::default(),
             closing: CancellationToken::new(),
         };
         Self {
@@ -84,76 +87,78 @@ impl HttpUpstream {
         }
     }
 
-    fn pass_request(&self, id: RequestId, request: Message, context: &RequestContext) {
+    fn spawn_request(&self, id: RequestId, request: Message, context: &RequestContext) {
         let shared = Arc::clone(&self.shared);
         let context = context.clone();
-        let cancelled = shared.begin(&id, &request, &context);
-        let stands = request.asks(method::LISTEN);
+        let cancelled = shared.add_cancellable(&id, &request, &context);
+        let is_subscription = request.asks(method::LISTEN);
         self.tasks.spawn(async move {
             let closing = async {
-                match stands {
-                    true => shared.closing.cancelled().await,
-                    false => std::future::pending().await,
+                // A subscription has no end of its own. All other requests may finish.
+                if is_subscription {
+                    shared.closing.cancelled().await;
+                } else {
+                    std::future::pending().await
                 }
             };
             tokio::select! {
-                answered = post::ask(&shared, &request, &context) => match answered {
-                    Ok(response) => context.client.send(response).await.unwrap_or_default(),
-                    Err(lost) => answer_lost(&id, &context, &lost).await,
+                response = post::send_request(&shared, &request, &context) => match response {
+                    Ok(response) => {
+                        // A disconnected client reads nothing.
+                        let _ = context.client.send(response).await;
+                    }
+                    Err(no_response) => respond_no_response(&id, &context, &no_response).await,
                 },
-                // Dropping a stream of the newer era cancels its request.
+                // Dropping the stream of a request cancels it, since 2026-07-28.
                 () = cancelled.cancelled() => {}
                 () = closing => {}
             }
-            shared.end(&id, &context);
+            shared.remove_cancellable(&id, &context);
         });
     }
 
-    /// Hands over what wants no response.
+    /// Sends a notification or a response.
     async fn notify(&self, message: Message, context: &RequestContext) {
         let shared = Arc::clone(&self.shared);
         let context = context.clone();
         let is_initialized = message.method() == Some(method::INITIALIZED);
         let sent = self.tasks.spawn(async move {
-            if let Err(lost) = post::send(&shared, &message, &context).await {
-                tracing::warn!(%lost, "a message did not reach the server");
+            if let Err(no_response) = post::send(&shared, &message, &context).await {
+                tracing::warn!(%no_response, "a message did not reach the server");
             }
         });
-        if tokio::time::timeout(NOTIFIED_WITHIN, sent).await.is_err() {
-            tracing::warn!("the server takes long to accept a message");
+        if tokio::time::timeout(NOTIFY_TIMEOUT, sent).await.is_err() {
+            tracing::warn!("the server is slow to accept a message");
         }
         if is_initialized {
+            // Only now may the server send messages of its own.
             self.shared.session().is_initialized = true;
-            self.listen_if_wanted();
+            self.open_server_stream();
         }
     }
 
     /// Opens the server's own stream, if the client listens and there is a session.
-    fn listen_if_wanted(&self) {
-        let opens = {
+    fn open_server_stream(&self) {
+        {
             let mut session = self.shared.session();
-            let opens = session.is_wanted && session.is_initialized && !session.is_listening;
-            session.is_listening |= opens;
-            opens
-        };
-        if opens {
-            self.tasks
-                .spawn(server_stream::follow(Arc::clone(&self.shared)));
+            if !session.is_listen_wanted || !session.is_initialized || session.is_listening {
+                return;
+            }
+            // Under the lock, so that two callers do not open two streams.
+            session.is_listening = true;
         }
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(server_stream::follow_stream(shared));
     }
 }
 
 #[async_trait]
 impl Upstream for HttpUpstream {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        match message
-            .id()
-            .filter(|_| message.kind() == MessageKind::Request)
-            .cloned()
-        {
-            Some(id) => self.pass_request(id, message, context),
-            None if self.shared.cancels(&message, context) => {}
-            None => self.notify(message, context).await,
+        if let Some(id) = message.request_id().cloned() {
+            self.spawn_request(id, message, context);
+        } else if !self.shared.intercept_cancel(&message, context) {
+            self.notify(message, context).await;
         }
     }
 
@@ -165,10 +170,10 @@ impl Upstream for HttpUpstream {
         let shared = Arc::clone(&self.shared);
         let context = context.clone();
         // In a task of its own, so that dropping this future does not cancel the request.
-        let asked = self
+        let response = self
             .tasks
-            .spawn(async move { post::ask(&shared, &request, &context).await });
-        asked.await.unwrap_or_else(|_| {
+            .spawn(async move { post::send_request(&shared, &request, &context).await });
+        response.await.unwrap_or_else(|_| {
             Err(NoResponse {
                 reason: "the request was given up".to_owned(),
                 sent: true,
@@ -177,11 +182,11 @@ impl Upstream for HttpUpstream {
     }
 
     async fn listen(&self, _: &RequestContext) {
-        self.shared.session().is_wanted = true;
-        self.listen_if_wanted();
+        self.shared.session().is_listen_wanted = true;
+        self.open_server_stream();
     }
 
-    /// Each request has a stream of its own.
+    /// Returns true: each request has a stream of its own.
     fn relates_questions(&self) -> bool {
         true
     }
@@ -189,11 +194,9 @@ impl Upstream for HttpUpstream {
     async fn close(&self) {
         self.shared.closing.cancel();
         self.tasks.close();
-        if tokio::time::timeout(END_WITHIN, self.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests that are not answered are given up");
+        let finished = tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.wait()).await;
+        if finished.is_err() {
+            tracing::warn!("requests without a response are given up");
         }
         post::end_session(&self.shared).await;
     }
@@ -204,12 +207,9 @@ impl HttpConnection {
         self.session.lock()
     }
 
-    fn passing(&self) -> MutexGuard<'_, HashMap<(u64, RequestId), CancellationToken>> {
-        self.passing.lock()
-    }
-
-    /// Has a request of the newer era be cancelled by its client, or by its going away. Others are not cancelled so.
-    fn begin(
+    /// Returns a token that is cancelled once a newer request is. Closing its stream cancels it
+    /// then. An older request is cancelled by a notification alone.
+    fn add_cancellable(
         &self,
         id: &RequestId,
         request: &Message,
@@ -219,37 +219,43 @@ impl HttpConnection {
             return CancellationToken::new();
         }
         let cancelled = context.cancellation.child_token();
-        self.passing()
-            .insert((context.caller.number, id.clone()), cancelled.clone());
+        let key = (context.caller.number, id.clone());
+        self.cancellable.lock().insert(key, cancelled.clone());
         cancelled
     }
 
-    fn end(&self, id: &RequestId, context: &RequestContext) {
-        self.passing().remove(&(context.caller.number, id.clone()));
+    fn remove_cancellable(&self, id: &RequestId, context: &RequestContext) {
+        let key = (context.caller.number, id.clone());
+        self.cancellable.lock().remove(&key);
     }
 
-    /// Returns whether the message cancels a request of the newer versions. Closing its stream does that.
-    fn cancels(&self, message: &Message, context: &RequestContext) -> bool {
+    /// Cancels a newer request. Returns false if the message does not cancel one.
+    fn intercept_cancel(&self, message: &Message, context: &RequestContext) -> bool {
         if message.method() != Some(method::CANCELLED) {
             return false;
         }
         let id = message
             .body()
-            .and_then(|params| RequestId::read(JsonMembers::read(params).ok()?.get("requestId")?));
+            .and_then(|params| JsonMembers::read(params).ok())
+            .and_then(|params| RequestId::read(params.get("requestId")?));
         let Some(id) = id else { return false };
-        let cancelled = self.passing().remove(&(context.caller.number, id));
-        cancelled.inspect(CancellationToken::cancel).is_some()
+        let key = (context.caller.number, id);
+        let Some(cancelled) = self.cancellable.lock().remove(&key) else {
+            return false;
+        };
+        cancelled.cancel();
+        true
     }
 
-    /// Learns from the answer to `initialize` what has to be said from now on.
-    fn opened(&self, request: &Message, response: &Message, headers: &HeaderMap) {
-        if !request.asks(method::INITIALIZE) || response.kind() != MessageKind::Result {
+    /// Keeps the session that a response to `initialize` opens.
+    fn record_session(&self, request: &Message, response: &Message, headers: &HeaderMap) {
+        let Some(result) = response.result() else {
+            return;
+        };
+        if !request.asks(method::INITIALIZE) {
             return;
         }
-        let result = response
-            .body()
-            .and_then(|result| JsonMembers::read(result).ok())
-            .unwrap_or_default();
+        let result = JsonMembers::read(result).unwrap_or_default();
         let id = headers
             .get(header::SESSION)
             .and_then(|id| id.to_str().ok())
@@ -258,27 +264,34 @@ impl HttpConnection {
         session.id = id;
         session.version = result.text("protocolVersion");
         session.initialize = Some(request.clone());
-        session.is_dead = false;
+        session.is_lost = false;
     }
 
-    /// Takes in what came on the stream of a request besides its response, or without a request.
-    async fn take_in(&self, message: Message, context: Option<&RequestContext>) {
+    /// Delivers a message that is not the response to a request. `context` is that of the request
+    /// on whose stream it came.
+    async fn deliver_other(&self, message: Message, context: Option<&RequestContext>) {
         if message.is_response() {
-            tracing::warn!("the server answered a request that nobody made here, or twice");
+            tracing::warn!("skipped a response of the server to an unknown request");
             return;
         }
-        let is_for_all = message
-            .method()
-            .is_some_and(|method| method.ends_with("/list_changed"))
-            && !message
-                .body()
-                .is_some_and(|params| params.contains(meta::SUBSCRIPTION));
-        if let Some(context) = context.filter(|_| !is_for_all)
+        if let Some(context) = context
+            && !is_for_all_clients(&message)
             && context.client.send(message.clone()).await.is_ok()
         {
             return;
         }
-        // A client that has gone reads nothing.
+        // A disconnected client reads nothing.
         let _ = self.client.send(message).await;
     }
+}
+
+/// Returns true for a change of a list, unless it belongs to a subscription.
+fn is_for_all_clients(message: &Message) -> bool {
+    let is_list_change = message
+        .method()
+        .is_some_and(|method| method.ends_with("/list_changed"));
+    let is_subscribed = message
+        .body()
+        .is_some_and(|params| params.contains(meta::SUBSCRIPTION));
+    is_list_change && !is_subscribed
 }

@@ -1,4 +1,4 @@
-//! Who waits for which response of one connection.
+//! The requests of one connection that have no response yet.
 
 use crate::{
     layer::{NoResponse, RequestContext},
@@ -10,69 +10,73 @@ use tokio::sync::oneshot;
 
 /// The receiver of a response.
 #[derive(Debug)]
-pub(super) enum ResponseWaiter {
-    /// It goes to the client as it is.
-    Passes(RequestContext),
-    /// A layer above wants it.
-    Asked(oneshot::Sender<Message>),
+pub(super) enum ResponseReceiver {
+    /// The client of the request.
+    Client(RequestContext),
+    /// A layer above.
+    Layer(oneshot::Sender<Message>),
 }
 
-/// The requests that a connection has not answered; once it is lost, none can be added.
+/// The requests without a response. Once the connection is lost, none can be added.
 #[derive(Debug, Default)]
 pub(super) struct PendingResponses(Mutex<PendingState>);
 
 #[derive(Debug, Default)]
 struct PendingState {
-    requests: HashMap<RequestId, ResponseWaiter>,
+    receivers: HashMap<RequestId, ResponseReceiver>,
     is_lost: bool,
 }
 
-/// Why a request cannot be sent.
+/// A request that cannot be sent.
 pub(super) enum RegisterError {
-    /// Nobody reads it.
+    /// The connection is lost.
     Lost,
-    /// A request of its id is not answered yet.
-    SameId,
+    /// A request with this id has no response yet.
+    DuplicateId,
 }
 
 impl PendingResponses {
-    /// Has `waiter` wait for the response to `id`, before the request is sent.
-    pub(super) fn add(&self, id: RequestId, waiter: ResponseWaiter) -> Result<(), RegisterError> {
+    /// Registers the receiver of the response to `id`, before the request is sent.
+    pub(super) fn register(
+        &self,
+        id: RequestId,
+        receiver: ResponseReceiver,
+    ) -> Result<(), RegisterError> {
         let mut state = self.state();
         if state.is_lost {
             return Err(RegisterError::Lost);
         }
-        if state.requests.contains_key(&id) {
-            return Err(RegisterError::SameId);
+        if state.receivers.contains_key(&id) {
+            return Err(RegisterError::DuplicateId);
         }
-        state.requests.insert(id, waiter);
+        state.receivers.insert(id, receiver);
         Ok(())
     }
 
-    /// Removes and returns the receiver of the response to `id`. `None` if there is none, or it was answered.
-    pub(super) fn take(&self, id: &RequestId) -> Option<ResponseWaiter> {
-        self.state().requests.remove(id)
+    /// Removes and returns the receiver of the response to `id`, or `None` if no request of this id
+    /// is pending.
+    pub(super) fn take_receiver(&self, id: &RequestId) -> Option<ResponseReceiver> {
+        self.state().receivers.remove(id)
     }
 
     /// Reports to all receivers that no response will come.
-    pub(super) async fn lose(&self, reason: &str) {
-        let requests = {
+    pub(super) async fn fail_all(&self, reason: &str) {
+        let receivers = {
             let mut state = self.state();
             state.is_lost = true;
-            mem::take(&mut state.requests)
+            mem::take(&mut state.receivers)
         };
-        // A layer's own request ends as its sender is dropped.
-        for (id, waiter) in requests {
-            if let ResponseWaiter::Passes(context) = waiter {
-                answer_lost(
-                    &id,
-                    &context,
-                    &NoResponse {
-                        reason: reason.to_owned(),
-                        sent: true,
-                    },
-                )
-                .await;
+        let no_response = NoResponse {
+            reason: reason.to_owned(),
+            sent: true,
+        };
+        for (id, receiver) in receivers {
+            match receiver {
+                ResponseReceiver::Client(context) => {
+                    respond_no_response(&id, &context, &no_response).await;
+                }
+                // The layer notices that its sender is dropped.
+                ResponseReceiver::Layer(_) => {}
             }
         }
     }
@@ -83,13 +87,12 @@ impl PendingResponses {
 }
 
 /// Answers a request to which no response will come.
-pub(super) async fn answer_lost(id: &RequestId, context: &RequestContext, lost: &NoResponse) {
-    let what = if lost.sent {
-        "whether the request took effect is not known"
-    } else {
-        "the request was not sent"
-    };
-    let fault = ProtocolError::new(ErrorCode::Unanswered, format!("{lost}: {what}"));
-    // A disconnected client reads no response.
-    let _ = context.client.send(fault.response(Some(id))).await;
+pub(super) async fn respond_no_response(
+    id: &RequestId,
+    context: &RequestContext,
+    no_response: &NoResponse,
+) {
+    let error = ProtocolError::new(ErrorCode::Unanswered, no_response.reason_with_effect());
+    // A disconnected client reads nothing.
+    let _ = context.client.send(error.response(Some(id))).await;
 }

@@ -1,10 +1,11 @@
-//! A server that is a child, started again when it ends.
+//! A server as a child process that is started again when it ends.
 //!
-//! What was under way is lost, and answered so; nothing is sent again. A client that had opened a session with the child is not
-//! told of the new one: it is opened anew on its behalf, with the same `initialize`, log level and subscriptions. What the new
-//! one lists may differ, so its lists are said to have changed.
+//! Each open request gets an error that says whether it was sent; nothing is sent again. A client
+//! that had opened a session does not notice the new child: the session is opened again on its
+//! behalf, with the same `initialize`, log level and subscriptions. The new child may list other
+//! tools, so the client gets notifications that the lists have changed.
 
-use super::{child::ChildServer, pending_responses::answer_lost};
+use super::{child::ChildServer, pending_responses::respond_no_response};
 use crate::{
     layer::{
         Client, Confirmation, ConnectError, Disconnected, NoResponse, RequestContext, Upstream,
@@ -28,109 +29,111 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The initial and the longest backoff before a child is started again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// The initial backoff before a child is started again.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
-/// A child that lived so long has worked, so that its end is a first one.
-const WORKED_AFTER: Duration = Duration::from_secs(60);
+/// The longest backoff before a child is started again.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// The lifetime of a child after which the backoff starts over.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 
 /// The time that a request waits for a child that is being started again.
-const STARTS_WITHIN: Duration = Duration::from_secs(5);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time that a new child may take to open a session.
-const OPENS_WITHIN: Duration = Duration::from_secs(30);
+/// The time that a new child may take to answer each request of the session's replay.
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most subscriptions that are renewed.
 const SUBSCRIPTIONS_MAX: usize = 1_000;
 
-/// The names of a server's lists that may have changed.
+/// The capabilities of a server for its lists.
 const LISTS: [&str; 3] = ["tools", "prompts", "resources"];
 
-/// A child, and those that come after it.
+/// The current child, and those that replace it.
 #[derive(Debug)]
-pub struct RestartingChild {
-    present: watch::Receiver<Option<Arc<ChildServer>>>,
-    remembered: Arc<SessionReplay>,
+pub(crate) struct RestartingChild {
+    /// `None` while a child is being started again.
+    current: watch::Receiver<Option<Arc<ChildServer>>>,
+    replay: Arc<SessionReplay>,
     closing: CancellationToken,
-    /// The permit of this child, among the children that may run.
-    _room: OwnedSemaphorePermit,
+    /// One of the children that may run at once.
+    _permit: OwnedSemaphorePermit,
 }
 
-/// The session's state that the next child needs to know.
+/// The messages that open the session with the next child.
 #[derive(Debug, Default)]
 struct SessionReplay {
-    session: Mutex<ReplayState>,
-    /// The unanswered requests of the present child to the client.
-    asked: Mutex<HashSet<RequestId>>,
+    state: Mutex<ReplayState>,
+    /// The unanswered requests of the current child to the client.
+    questions: Mutex<HashSet<RequestId>>,
     requests: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct ReplayState {
     initialize: Option<Message>,
     initialized: Option<Message>,
-    /// The request that set the level of the log.
-    level: Option<Message>,
+    /// The request that set the log level.
+    log_level: Option<Message>,
     /// The requests that subscribed, by resource.
     subscriptions: BTreeMap<String, Message>,
-    /// Of which lists the new child says that it has them.
+    /// The lists that the new child declares.
     lists: Vec<&'static str>,
 }
 
-/// Starts children, one after the other.
+/// The task that starts one child after another.
 struct ChildSupervisor {
     command: Vec<OsString>,
     client: Arc<dyn Client>,
-    remembered: Arc<SessionReplay>,
-    present: watch::Sender<Option<Arc<ChildServer>>>,
+    replay: Arc<SessionReplay>,
+    current: watch::Sender<Option<Arc<ChildServer>>>,
     closing: CancellationToken,
 }
 
 impl RestartingChild {
-    /// Starts the server, again only where it `restarts`. What it says of its own accord goes to `client`.
-    ///
-    /// # Errors
-    /// If it cannot be started.
+    /// Starts the server, and again each time it ends if `restarts`. Messages that belong to no
+    /// request go to `client`.
     pub(crate) fn start(
         command: Vec<OsString>,
         restarts: bool,
-        room: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         client: Arc<dyn Client>,
     ) -> Result<Self, ConnectError> {
-        let remembered = Arc::<SessionReplay>::default();
+        let replay = Arc::<SessionReplay>::default();
         let closing = CancellationToken::new();
-        let hearing: Arc<dyn Client> = Arc::new(RecordingClient {
-            remembered: Arc::clone(&remembered),
+        let client: Arc<dyn Client> = Arc::new(RecordingClient {
+            replay: Arc::clone(&replay),
             client,
         });
-        let first = ChildServer::start(&command, Arc::clone(&hearing))
+        let first = ChildServer::start(&command, Arc::clone(&client))
             .map_err(|error| ConnectError::Start(Box::new(error)))?;
-        let (sender, present) = watch::channel(Some(Arc::new(first)));
-        let keeper = ChildSupervisor {
+        let (sender, current) = watch::channel(Some(Arc::new(first)));
+        let supervisor = ChildSupervisor {
             command,
-            client: hearing,
-            remembered: Arc::clone(&remembered),
-            present: sender,
+            client,
+            replay: Arc::clone(&replay),
+            current: sender,
             closing: closing.clone(),
         };
-        tokio::spawn(keeper.supervise(restarts));
+        tokio::spawn(supervisor.supervise(restarts));
         Ok(Self {
-            present,
-            remembered,
+            current,
+            replay,
             closing,
-            _room: room,
+            _permit: permit,
         })
     }
 
-    /// The child that lives, or the one that is being started.
-    async fn present(&self) -> Result<Arc<ChildServer>, NoResponse> {
-        let mut present = self.present.clone();
-        let found = timeout(STARTS_WITHIN, present.wait_for(Option::is_some)).await;
-        let child = found
-            .ok()
-            .and_then(Result::ok)
-            .and_then(|child| child.clone());
-        child.ok_or_else(|| NoResponse {
+    /// Returns the current child, and waits for it while it is being started again.
+    async fn current_child(&self) -> Result<Arc<ChildServer>, NoResponse> {
+        let mut current = self.current.clone();
+        if let Ok(Ok(child)) = timeout(RESTART_TIMEOUT, current.wait_for(Option::is_some)).await
+            && let Some(child) = child.clone()
+        {
+            return Ok(child);
+        }
+        Err(NoResponse {
             reason: "the server ended and is being started again: try again in a moment".to_owned(),
             sent: false,
         })
@@ -140,20 +143,18 @@ impl RestartingChild {
 #[async_trait]
 impl Upstream for RestartingChild {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        if !self.remembered.is_for_present_child(&message) {
+        if !self.replay.is_for_current_child(&message) {
             return;
         }
-        match self.present().await {
+        match self.current_child().await {
             Ok(child) => {
-                self.remembered.remember(&message);
+                // Before it is forwarded: if the child ends now, the next one needs it.
+                self.replay.record(&message);
                 child.forward(message, context).await;
             }
-            Err(lost) => {
-                if let Some(id) = message
-                    .id()
-                    .filter(|_| message.kind() == MessageKind::Request)
-                {
-                    answer_lost(id, context, &lost).await;
+            Err(no_response) => {
+                if let Some(id) = message.request_id() {
+                    respond_no_response(id, context, &no_response).await;
                 }
             }
         }
@@ -164,14 +165,14 @@ impl Upstream for RestartingChild {
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        let child = self.present().await?;
-        self.remembered.remember(&request);
+        let child = self.current_child().await?;
+        self.replay.record(&request);
         child.request(request, context).await
     }
 
     async fn close(&self) {
         self.closing.cancel();
-        let child = self.present.borrow().clone();
+        let child = self.current.borrow().clone();
         if let Some(child) = child {
             child.close().await;
         }
@@ -179,7 +180,7 @@ impl Upstream for RestartingChild {
 }
 
 impl Drop for RestartingChild {
-    /// Nobody wants a next child.
+    /// Stops the supervisor, so that it starts no further child.
     fn drop(&mut self) {
         self.closing.cancel();
     }
@@ -187,199 +188,184 @@ impl Drop for RestartingChild {
 
 impl ChildSupervisor {
     async fn supervise(self, restarts: bool) {
-        let mut backoff = BACKOFF.0;
+        let mut backoff = BACKOFF_MIN;
         loop {
-            let Some(child) = self.present.borrow().clone() else {
+            let Some(child) = self.current.borrow().clone() else {
                 return;
             };
-            let since = Instant::now();
-            if self
-                .closing
-                .run_until_cancelled(child.ended())
-                .await
-                .is_none()
-            {
+            let started_at = Instant::now();
+            let end = self.closing.run_until_cancelled(child.wait_for_end());
+            if end.await.is_none() {
                 return;
             }
+            // The ended process and its streams are released before the next one starts.
             drop(child);
             if !restarts {
-                // The last child itself reports to its callers that it has ended.
+                // The ended child stays current: it answers that the server has ended.
                 return self.closing.cancelled().await;
             }
-            self.present.send_replace(None);
-            self.withdraw_questions().await;
-            if since.elapsed() >= WORKED_AFTER {
-                backoff = BACKOFF.0;
+            // Requests wait from here on until the next child is current.
+            self.current.send_replace(None);
+            self.cancel_questions().await;
+            if started_at.elapsed() >= STABLE_AFTER {
+                backoff = BACKOFF_MIN;
             }
-            let Some(next) = self.next(&mut backoff).await else {
+            let Some(next) = self.start_next(&mut backoff).await else {
                 return;
             };
-            self.present.send_replace(Some(Arc::new(next)));
+            self.current.send_replace(Some(Arc::new(next)));
             self.notify_list_changes().await;
         }
     }
 
-    /// Returns the next child once one is started and its session is open, or `None` once the connection closes.
-    async fn next(&self, backoff: &mut Duration) -> Option<ChildServer> {
+    /// Returns the next child once its session is open, or `None` once the connection closes.
+    async fn start_next(&self, backoff: &mut Duration) -> Option<ChildServer> {
         loop {
             tracing::warn!(after = ?*backoff, "the server ended, and is started again");
             self.closing.run_until_cancelled(sleep(*backoff)).await?;
-            *backoff = (*backoff * 2).min(BACKOFF.1);
-            match ChildServer::start(&self.command, Arc::clone(&self.client)) {
-                Err(fault) => tracing::warn!(%fault, "the server does not start"),
-                Ok(child) => match self
-                    .closing
-                    .run_until_cancelled(self.remembered.open(&child))
-                    .await?
-                {
-                    Ok(()) => return Some(child),
-                    Err(why) => {
-                        tracing::warn!(why, "the server that was started again cannot be used");
-                        child.close().await;
-                    }
-                },
+            *backoff = (*backoff * 2).min(BACKOFF_MAX);
+            let child = match ChildServer::start(&self.command, Arc::clone(&self.client)) {
+                Ok(child) => child,
+                Err(error) => {
+                    tracing::warn!(%error, "the server does not start");
+                    continue;
+                }
+            };
+            let opened = self.replay.open_session(&child);
+            match self.closing.run_until_cancelled(opened).await? {
+                Ok(()) => return Some(child),
+                Err(problem) => {
+                    tracing::warn!(problem, "the new server opens no session");
+                    child.close().await;
+                }
             }
         }
     }
 
-    /// Nobody is there to hear an answer to what the last child asked.
-    async fn withdraw_questions(&self) {
-        let questions = std::mem::take(&mut *self.remembered.asked());
+    /// Cancels the questions of the ended child: no child could receive an answer.
+    async fn cancel_questions(&self) {
+        let questions = std::mem::take(&mut *self.replay.questions());
         for id in questions {
             let params = format!(r#"{{"requestId":{id},"reason":"the server ended"}}"#);
+            let cancel = Message::notification(method::CANCELLED, &params);
             // A disconnected client reads nothing.
-            let _ = self
-                .client
-                .send(Message::notification(method::CANCELLED, &params))
-                .await;
+            let _ = self.client.send(cancel).await;
         }
     }
 
     async fn notify_list_changes(&self) {
-        let lists = self.remembered.session().lists.clone();
+        let lists = self.replay.state().lists.clone();
         for list in lists {
-            let changed =
-                Message::notification(&format!("notifications/{list}/list_changed"), "{}");
+            let method = format!("notifications/{list}/list_changed");
             // A disconnected client reads nothing.
-            let _ = self.client.send(changed).await;
+            let _ = self.client.send(Message::notification(&method, "{}")).await;
         }
     }
 }
 
 impl SessionReplay {
-    /// Takes in what the client says to the child.
-    fn remember(&self, message: &Message) {
-        let mut session = self.session();
-        let own = || Some(message.clone());
+    /// Records a message of the client that the next child needs, too.
+    fn record(&self, message: &Message) {
+        let mut state = self.state();
         match message.method() {
-            Some(method::INITIALIZE) => session.initialize = own(),
-            Some(method::INITIALIZED) => session.initialized = own(),
-            Some(method::SET_LEVEL) => session.level = own(),
-            Some(method::RESOURCES_SUBSCRIBE)
-                if session.subscriptions.len() < SUBSCRIPTIONS_MAX =>
-            {
-                session
-                    .subscriptions
-                    .extend(resource_uri(message).map(|uri| (uri, message.clone())));
+            Some(method::INITIALIZE) => state.initialize = Some(message.clone()),
+            Some(method::INITIALIZED) => state.initialized = Some(message.clone()),
+            Some(method::SET_LEVEL) => state.log_level = Some(message.clone()),
+            Some(method::RESOURCES_SUBSCRIBE) => {
+                if state.subscriptions.len() < SUBSCRIPTIONS_MAX
+                    && let Some(uri) = resource_uri(message)
+                {
+                    state.subscriptions.insert(uri, message.clone());
+                }
             }
             Some(method::RESOURCES_UNSUBSCRIBE) => {
-                resource_uri(message).and_then(|uri| session.subscriptions.remove(&uri));
+                if let Some(uri) = resource_uri(message) {
+                    state.subscriptions.remove(&uri);
+                }
             }
             _ => {}
         }
     }
 
-    /// Returns whether a message is for the present child: a response to an earlier child is not.
-    fn is_for_present_child(&self, message: &Message) -> bool {
-        let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
-        !is_response || message.id().is_some_and(|id| self.asked().remove(id))
+    /// Returns false for an answer to a question of an earlier child.
+    fn is_for_current_child(&self, message: &Message) -> bool {
+        !message.is_response() || message.id().is_some_and(|id| self.questions().remove(id))
     }
 
-    /// Opens the session with a new child that the client had opened with the last one.
-    async fn open(&self, child: &ChildServer) -> Result<(), String> {
-        let (first, initialized, others) = {
-            let session = self.session();
-            let others: Vec<_> = session
-                .level
-                .iter()
-                .chain(session.subscriptions.values())
-                .cloned()
-                .collect();
-            (
-                session.initialize.clone(),
-                session.initialized.clone(),
-                others,
-            )
+    /// Opens the session with a new child, if the client had opened one.
+    async fn open_session(&self, child: &ChildServer) -> Result<(), String> {
+        let state = self.state().clone();
+        let Some(initialize) = state.initialize else {
+            return Ok(());
         };
-        let Some(first) = first else { return Ok(()) };
-        let opened = self.ask(child, &first).await?;
-        let result = opened
-            .body()
-            .and_then(|result| JsonMembers::read(result).ok())
-            .unwrap_or_default();
-        let able = result.object("capabilities").unwrap_or_default();
-        self.session().lists = LISTS
-            .into_iter()
-            .filter(|list| able.get(list).is_some())
-            .collect();
-        let Some(initialized) = initialized else {
+        let response = self.replay_request(child, &initialize).await?;
+        self.state().lists = declared_lists(&response);
+        let Some(initialized) = state.initialized else {
             return Ok(());
         };
         child.notify(initialized).await;
-        for request in others {
-            // A subscription that is not renewed is no reason to be without a server.
-            if let Err(why) = self.ask(child, &request).await {
-                tracing::warn!(why, method = request.method(), "a request is not made anew");
+        for request in state.log_level.iter().chain(state.subscriptions.values()) {
+            // A server without one of the subscriptions is better than no server.
+            if let Err(problem) = self.replay_request(child, request).await {
+                let method = request.method();
+                tracing::warn!(problem, method, "a request to the new server failed");
             }
         }
         Ok(())
     }
 
-    /// Makes a request of the client anew, under an id that it does not use.
-    async fn ask(&self, child: &ChildServer, request: &Message) -> Result<Message, String> {
+    /// Sends a request of the client again, under an id that the client does not use.
+    async fn replay_request(
+        &self,
+        child: &ChildServer,
+        request: &Message,
+    ) -> Result<Message, String> {
+        // The client's own id may be in use for a request that it sends meanwhile.
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let id =
-            RequestId::Text(format!("dev.semel/{}/restart/{number}", std::process::id()).into());
-        let answered = timeout(OPENS_WITHIN, child.send_request(request.with_id(&id))).await;
-        let response = answered
-            .map_err(|_| "it does not answer".to_owned())?
-            .map_err(|lost| lost.to_string())?;
-        if response.kind() == MessageKind::Error {
-            Err("it answers with an error".to_owned())
-        } else {
-            Ok(response)
+        let process = std::process::id();
+        let id = RequestId::Text(format!("dev.semel/{process}/restart/{number}").into());
+        let response = timeout(REPLAY_TIMEOUT, child.send_request(request.with_id(&id)));
+        match response.await {
+            Err(_) => Err("it does not answer".to_owned()),
+            Ok(Err(no_response)) => Err(no_response.to_string()),
+            Ok(Ok(response)) if response.kind() == MessageKind::Error => {
+                Err("it answers with an error".to_owned())
+            }
+            Ok(Ok(response)) => Ok(response),
         }
     }
 
-    fn session(&self) -> MutexGuard<'_, ReplayState> {
-        self.session.lock()
+    fn state(&self) -> MutexGuard<'_, ReplayState> {
+        self.state.lock()
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        self.asked.lock()
+    fn questions(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.questions.lock()
     }
+}
+
+/// Returns the lists among the capabilities in a response to `initialize`.
+fn declared_lists(response: &Message) -> Vec<&'static str> {
+    let result = response
+        .result()
+        .and_then(|result| JsonMembers::read(result).ok())
+        .unwrap_or_default();
+    let capabilities = result.object("capabilities").unwrap_or_default();
+    LISTS
+        .into_iter()
+        .filter(|list| capabilities.get(list).is_some())
+        .collect()
 }
 
 fn resource_uri(request: &Message) -> Option<String> {
     JsonMembers::read(request.body()?).ok()?.text("uri")
 }
 
-/// The client, on the way to which is remembered what a child has asked it.
+/// A client that records the questions of the current child.
 #[derive(Debug)]
 struct RecordingClient {
-    remembered: Arc<SessionReplay>,
+    replay: Arc<SessionReplay>,
     client: Arc<dyn Client>,
-}
-
-impl RecordingClient {
-    fn record_request(&self, message: &Message) {
-        if let Some(id) = message
-            .id()
-            .filter(|_| message.kind() == MessageKind::Request)
-        {
-            self.remembered.asked().insert(id.clone());
-        }
-    }
 }
 
 #[async_trait]
@@ -389,7 +375,9 @@ impl Client for RecordingClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        self.record_request(&message);
+        if let Some(id) = message.request_id() {
+            self.replay.questions().insert(id.clone());
+        }
         self.client.deliver(message, confirmation).await
     }
 }

@@ -1,34 +1,38 @@
-//! The trace that a request belongs to, on its way to a server that reads no headers: in the request's `_meta`, under the
-//! names of the headers, as MCP has it.
+//! The trace context of a request to a server without headers: MCP puts it into `_meta`, under the
+//! names of the W3C headers.
 
 use crate::wire::{JsonMembers, Message, MessageKind, header};
 
-/// The request with the trace that came with it in headers. What it says itself stays.
+/// Adds the trace context from a request's headers to its metadata. A context in the metadata
+/// stays.
 pub(super) fn with_trace(message: Message, headers: &[(String, String)]) -> Message {
-    let traced: Vec<_> = headers
+    let trace: Vec<_> = headers
         .iter()
         .filter(|(name, _)| header::TRACE.contains(&name.as_str()))
         .collect();
-    if traced.is_empty() || message.kind() != MessageKind::Request {
+    if trace.is_empty() || message.kind() != MessageKind::Request {
         return message;
     }
-    with(&message, &traced).unwrap_or(message)
+    add_trace(&message, &trace).unwrap_or(message)
 }
 
-fn with(request: &Message, traced: &[&(String, String)]) -> Option<Message> {
+fn add_trace(request: &Message, trace: &[&(String, String)]) -> Option<Message> {
     let mut params = request
         .body()
         .map_or(Ok(JsonMembers::default()), JsonMembers::read)
         .ok()?;
-    let mut own = params.object("_meta").ok()?;
-    if header::TRACE.iter().any(|name| own.get(name).is_some()) {
-        // Parts of two traces are none.
+    let mut own_meta = params.object("_meta").ok()?;
+    if header::TRACE
+        .iter()
+        .any(|name| own_meta.get(name).is_some())
+    {
+        // Members of two traces must not be mixed.
         return None;
     }
-    for (name, value) in traced {
-        own.set(name, value).ok()?;
+    for (name, value) in trace {
+        own_meta.set(name, value).ok()?;
     }
-    params.set("_meta", &own).ok()?;
+    params.set("_meta", &own_meta).ok()?;
     let params = serde_json::to_string(&params).ok()?;
     match request.body() {
         Some(_) => Some(request.with_body(&params)),
@@ -66,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_that_the_request_itself_tells_stays_alone() {
+    fn a_trace_in_the_metadata_stays_alone() {
         for text in [
             r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":{"tracestate":"own"}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#,

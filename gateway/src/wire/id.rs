@@ -2,19 +2,20 @@
 
 use std::fmt;
 
-/// The id of a request. Two spellings of one id are equal; the spelling itself stays in the message.
+/// The id of a request. Two spellings of one id are equal; the spelling itself stays in the
+/// message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RequestId {
     /// A whole number.
     Number(i64),
     /// A text.
     Text(Box<str>),
-    /// Something else that a peer made up, such as a fraction: as it was written.
+    /// Other JSON, such as a fraction, as its peer wrote it.
     Other(Box<str>),
 }
 
 impl RequestId {
-    /// Reads the JSON of an id; none: it is `null`, a list or an object, which no id is.
+    /// Reads the JSON of an id. Returns `None` for `null`, a list or an object, which are not ids.
     pub(crate) fn read(json: &str) -> Option<Self> {
         match json.as_bytes().first()? {
             b'"' => serde_json::from_str::<String>(json)

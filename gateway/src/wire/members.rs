@@ -1,4 +1,5 @@
-//! A JSON object as its members in their order, each as it was written: the only way in which a message is altered.
+//! A JSON object as its members in their order, each as it was written. Messages are changed
+//! through it alone.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -8,23 +9,22 @@ use serde::{
 use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
 
-/// An object whose members keep order and spelling. A name that occurs twice is an error: two readers of such an object
-/// may see two different ones.
+/// An object whose members keep order and spelling. A duplicate name is an error, because two
+/// readers of such an object may see different values.
 #[derive(Clone, Default)]
-pub struct JsonMembers(Vec<(String, Box<RawValue>)>);
+pub(crate) struct JsonMembers(Vec<(String, Box<RawValue>)>);
 
 impl JsonMembers {
     /// Reads an object.
     ///
     /// # Errors
-    /// If it is none, or has a member twice.
-    pub fn read(json: &str) -> Result<Self, serde_json::Error> {
+    /// The text is not an object, or has a member twice.
+    pub(crate) fn read(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
 
     /// The JSON of a member.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(own, _)| own == name)
@@ -32,25 +32,28 @@ impl JsonMembers {
     }
 
     /// A member that is a text.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.get(name)
             .and_then(|json| serde_json::from_str(json).ok())
     }
 
-    /// A member that is an object; empty where there is none.
+    /// A member that is an object; empty if there is no such member.
     ///
     /// # Errors
-    /// If it is something else.
-    pub fn object(&self, name: &str) -> Result<Self, serde_json::Error> {
+    /// The member is not an object.
+    pub(crate) fn object(&self, name: &str) -> Result<Self, serde_json::Error> {
         self.get(name).map_or(Ok(Self::default()), Self::read)
     }
 
-    /// Puts a member in the place of the one of its name, or at the end.
+    /// Sets a member: in place of the one of this name, else at the end.
     ///
     /// # Errors
-    /// If the value has no JSON.
-    pub fn set(&mut self, name: &str, value: &impl Serialize) -> Result<(), serde_json::Error> {
+    /// The value cannot be written as JSON.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: &impl Serialize,
+    ) -> Result<(), serde_json::Error> {
         let value = to_raw_value(value)?;
         match self.0.iter_mut().find(|(own, _)| own == name) {
             Some((_, old)) => *old = value,
@@ -59,25 +62,24 @@ impl JsonMembers {
         Ok(())
     }
 
-    /// Takes a member out.
-    pub fn remove(&mut self, name: &str) {
+    /// Removes a member.
+    pub(crate) fn remove(&mut self, name: &str) {
         self.0.retain(|(own, _)| own != name);
     }
 
     /// The names of its members, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Returns whether there is no member.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    /// Returns true for an object without members.
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl fmt::Debug for JsonMembers {
-    /// Names only: values may be secret.
+    /// Writes names only: values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(self.0.iter().map(|(name, _)| name))
@@ -110,7 +112,7 @@ impl<'de> Deserialize<'de> for JsonMembers {
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if members.get(&name).is_some() {
                         return Err(serde::de::Error::custom(format_args!(
-                            "the member `{name}` stands there twice"
+                            "the member `{name}` occurs twice"
                         )));
                     }
                     members.0.push((name, value));
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_touched_keeps_order_spelling_and_digits() {
+    fn unchanged_members_keep_order_spelling_and_digits() {
         let mut members =
             JsonMembers::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#)
                 .unwrap();
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_there_twice_is_an_error() {
+    fn a_duplicate_member_is_an_error() {
         assert!(JsonMembers::read(r#"{"a":1,"\u0061":2}"#).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! One message: its text, and where its parts lie in it.
+//! One message: its text, and the ranges of its parts.
 
 use super::{ErrorCode, JsonMembers, ProtocolError, RequestId, meta};
 use bytes::Bytes;
@@ -9,9 +9,9 @@ use std::{borrow::Cow, fmt, ops::Range};
 /// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
-    /// A request, which wants a response.
+    /// A request, which has a response.
     Request,
-    /// A notification, which wants none.
+    /// A notification, which has no response.
     Notification,
     /// The response to a request: its result.
     Result,
@@ -19,12 +19,13 @@ pub enum MessageKind {
     Error,
 }
 
-/// Why a text is no message.
+/// A text that is not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{fault}")]
-pub struct InvalidMessage {
+#[error("{error}")]
+pub struct InvalidMessageError {
     /// The error to answer with.
-    pub fault: ProtocolError,
+    #[source]
+    pub error: ProtocolError,
     /// The id of the request to answer, if it could be read.
     pub id: Option<RequestId>,
 }
@@ -36,11 +37,11 @@ pub struct Message {
     kind: MessageKind,
     id: Option<(RequestId, Range<usize>)>,
     method: Option<Box<str>>,
-    /// Parameters, result or error, whichever it has.
+    /// Its parameters, result or error.
     body: Option<Range<usize>>,
 }
 
-/// The members that say what a message is. One that stands there twice is an error.
+/// The members that determine the kind of a message. A duplicate member is an error.
 #[derive(Deserialize)]
 struct RawEnvelope<'a> {
     #[serde(borrow)]
@@ -59,16 +60,16 @@ struct RawEnvelope<'a> {
 
 impl<'a> RawEnvelope<'a> {
     fn read(text: &'a str) -> Result<Self, serde_json::Error> {
-        // A list would be taken for the members in their order.
+        // Serde reads a list as a struct's fields in their order.
         if text.trim_ascii_start().starts_with('[') {
             let _whole: &RawValue = serde_json::from_str(text)?;
-            return Err(serde::de::Error::custom("it is a list"));
+            return Err(serde::de::Error::custom("a list is not a message"));
         }
         serde_json::from_str(text)
     }
 }
 
-/// A member that is `null` is there all the same.
+/// Distinguishes `null` from a missing member: `"result": null` is a result.
 fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {
@@ -79,18 +80,18 @@ impl Message {
     /// Reads a message. Trailing white space (a transport's line end) is not part of it.
     ///
     /// # Errors
-    /// If the text is no JSON, or no message.
-    pub fn read(text: impl Into<Bytes>) -> Result<Self, InvalidMessage> {
+    /// The text is not JSON, or not a message.
+    pub fn read(text: impl Into<Bytes>) -> Result<Self, InvalidMessageError> {
         let mut text: Bytes = text.into();
         text.truncate(text.trim_ascii_end().len());
-        let unreadable = |code, what: String| InvalidMessage {
-            fault: ProtocolError::new(code, what),
+        let unreadable = |code, what: String| InvalidMessageError {
+            error: ProtocolError::new(code, what),
             id: None,
         };
         let written = std::str::from_utf8(&text).map_err(|error| {
             unreadable(
                 ErrorCode::Parse,
-                format!("the message is no UTF-8: {error}"),
+                format!("the message is not UTF-8: {error}"),
             )
         })?;
         let envelope = RawEnvelope::read(written).map_err(|error| {
@@ -104,9 +105,9 @@ impl Message {
         let id = envelope
             .id
             .and_then(|raw| Some((RequestId::read(raw.get())?, within(written, raw.get()))));
-        let sort = sort(&envelope, id.is_some());
-        let (kind, body) = sort.map_err(|what| InvalidMessage {
-            fault: ProtocolError::new(ErrorCode::InvalidRequest, what),
+        let kind_and_body = kind_and_body(&envelope, id.is_some());
+        let (kind, body) = kind_and_body.map_err(|what| InvalidMessageError {
+            error: ProtocolError::new(ErrorCode::InvalidRequest, what),
             id: id.as_ref().map(|(id, _)| id.clone()),
         })?;
         let body = body.map(|raw| within(written, raw.get()));
@@ -122,51 +123,52 @@ impl Message {
         })
     }
 
-    /// Reads what came at once: one message, or a list of them, as 2025-03-26 knows it.
-    pub fn read_all(text: impl Into<Bytes>) -> Vec<Result<Self, InvalidMessage>> {
+    /// Reads one message, or a batch of them. Only 2025-03-26 has batches; reading one from a newer
+    /// peer does no harm.
+    pub fn read_all(text: impl Into<Bytes>) -> Vec<Result<Self, InvalidMessageError>> {
         let text: Bytes = text.into();
-        let whole = || -> Option<Vec<&RawValue>> { serde_json::from_slice(&text).ok() };
-        match text.trim_ascii_start().first() {
-            Some(b'[') => match whole() {
-                Some(parts) if !parts.is_empty() => parts
-                    .into_iter()
-                    .map(|part| Self::read(text.slice_ref(part.get().as_bytes())))
-                    .collect(),
-                _ => vec![Self::read(text)],
-            },
+        if text.trim_ascii_start().first() != Some(&b'[') {
+            return vec![Self::read(text)];
+        }
+        match serde_json::from_slice::<Vec<&RawValue>>(&text) {
+            Ok(parts) if !parts.is_empty() => parts
+                .into_iter()
+                .map(|part| Self::read(text.slice_ref(part.get().as_bytes())))
+                .collect(),
+            // JSON-RPC 2.0, 6: an invalid or empty batch gets a single error.
             _ => vec![Self::read(text)],
         }
     }
 
-    /// A request of this side.
+    /// Creates a request. `params` is JSON.
     #[must_use]
     pub fn request(id: &RequestId, method: &str, params: &str) -> Self {
         let method_json = serde_json::Value::from(method);
-        Self::written(format!(
+        Self::from_own_text(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":{method_json},"params":{params}}}"#
         ))
     }
 
-    /// A notification of this side.
+    /// Creates a notification. `params` is JSON.
     #[must_use]
     pub fn notification(method: &str, params: &str) -> Self {
         let method_json = serde_json::Value::from(method);
-        Self::written(format!(
+        Self::from_own_text(format!(
             r#"{{"jsonrpc":"2.0","method":{method_json},"params":{params}}}"#
         ))
     }
 
-    /// A response of this side: `member` is `result` or `error`, and `json` its value.
+    /// Creates a response: `member` is `result` or `error`, and `json` its value.
     #[must_use]
     pub fn response(id: Option<&RequestId>, member: &str, json: &str) -> Self {
         let id = id.map_or_else(|| "null".to_owned(), RequestId::to_json);
-        Self::written(format!(
+        Self::from_own_text(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"{member}":{json}}}"#
         ))
     }
 
     /// Parses a message of the gateway's own. An invalid one becomes an internal error.
-    fn written(text: String) -> Self {
+    fn from_own_text(text: String) -> Self {
         Self::read(text).unwrap_or_else(|unreadable| Self {
             text: Bytes::from_static(
                 br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}"#,
@@ -178,29 +180,29 @@ impl Message {
         })
     }
 
-    /// The same message with other parameters, another result, or another error.
+    /// Returns the message with `json` in place of its parameters, result or error.
     #[must_use]
     pub fn with_body(&self, json: &str) -> Self {
         match &self.body {
-            Some(range) => Self::written(self.spliced(range, json)),
+            Some(range) => Self::from_own_text(self.splice(range, json)),
             None => self.clone(),
         }
     }
 
-    /// The same message under another id.
+    /// Returns the message with another id.
     #[must_use]
     pub fn with_id(&self, id: &RequestId) -> Self {
         match &self.id {
-            Some((_, range)) => Self::written(self.spliced(range, &id.to_json())),
+            Some((_, range)) => Self::from_own_text(self.splice(range, &id.to_json())),
             None => self.clone(),
         }
     }
 
-    fn spliced(&self, range: &Range<usize>, json: &str) -> String {
-        let written = self.text();
-        let before = written.get(..range.start);
-        let after = written.get(range.end..);
-        [before.unwrap_or_default(), json, after.unwrap_or_default()].concat()
+    fn splice(&self, range: &Range<usize>, json: &str) -> String {
+        let text = self.text();
+        let before = text.get(..range.start).unwrap_or_default();
+        let after = text.get(range.end..).unwrap_or_default();
+        [before, json, after].concat()
     }
 
     /// Its text as bytes, without a line end.
@@ -212,7 +214,7 @@ impl Message {
     /// Its text.
     #[must_use]
     pub fn text(&self) -> &str {
-        // It was read as UTF-8.
+        // `read` checked that it is UTF-8.
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
@@ -222,13 +224,13 @@ impl Message {
         self.kind
     }
 
-    /// Its id.
+    /// Its id: of a request, or of the request that it responds to.
     #[must_use]
     pub fn id(&self) -> Option<&RequestId> {
         self.id.as_ref().map(|(id, _)| id)
     }
 
-    /// Its method, where it is a request or a notification.
+    /// Its method, if it is a request or a notification.
     #[must_use]
     pub fn method(&self) -> Option<&str> {
         self.method.as_deref()
@@ -240,26 +242,71 @@ impl Message {
         self.body.clone().and_then(|range| self.text().get(range))
     }
 
-    /// The protocol version that it names itself, as each request does since 2026-07-28.
-    #[must_use]
-    pub fn own_version(&self) -> Option<String> {
-        let body = self
-            .body()
-            .filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
-        JsonMembers::read(body)
-            .ok()?
-            .object("_meta")
-            .ok()?
-            .text(meta::PROTOCOL_VERSION)
+    /// The id, if it is a request.
+    pub(crate) fn request_id(&self) -> Option<&RequestId> {
+        match self.kind {
+            MessageKind::Request => self.id(),
+            _ => None,
+        }
     }
 
-    /// Returns whether it is a response.
+    /// The JSON of its result, if it is a response without an error.
+    pub(crate) fn result(&self) -> Option<&str> {
+        match self.kind {
+            MessageKind::Result => self.body(),
+            _ => None,
+        }
+    }
+
+    /// The JSON of its error, if it is a response with an error.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self.kind {
+            MessageKind::Error => self.body(),
+            _ => None,
+        }
+    }
+
+    /// The members of its parameters, result or error; empty if it has none.
+    pub(crate) fn members(&self) -> JsonMembers {
+        self.body()
+            .and_then(|body| JsonMembers::read(body).ok())
+            .unwrap_or_default()
+    }
+
+    /// Returns the message with changed members, or `None` if they cannot be read or `change`
+    /// returns `None`.
+    pub(crate) fn with_changed_members(
+        &self,
+        change: impl FnOnce(&mut JsonMembers) -> Option<()>,
+    ) -> Option<Self> {
+        let mut members = JsonMembers::read(self.body()?).ok()?;
+        change(&mut members)?;
+        Some(self.with_body(&serde_json::to_string(&members).ok()?))
+    }
+
+    /// The request that a cancellation names.
+    pub(crate) fn cancelled_id(&self) -> Option<RequestId> {
+        RequestId::read(self.members().get("requestId")?)
+    }
+
+    /// The protocol version in its metadata. Since 2026-07-28 each request has one.
+    pub(crate) fn own_version(&self) -> Option<String> {
+        let body = self.body()?;
+        // Most messages have none, and are not parsed for it.
+        if !body.contains(meta::PROTOCOL_VERSION) {
+            return None;
+        }
+        let own_meta = JsonMembers::read(body).ok()?.object("_meta").ok()?;
+        own_meta.text(meta::PROTOCOL_VERSION)
+    }
+
+    /// Returns true for a response, with or without an error.
     #[must_use]
     pub fn is_response(&self) -> bool {
         matches!(self.kind, MessageKind::Result | MessageKind::Error)
     }
 
-    /// Returns whether it is a request of this method.
+    /// Returns true for a request of this method.
     #[must_use]
     pub fn asks(&self, method: &str) -> bool {
         self.kind == MessageKind::Request && self.method() == Some(method)
@@ -268,22 +315,22 @@ impl Message {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut told = f.debug_struct("Message");
-        told.field("kind", &self.kind)
+        f.debug_struct("Message")
+            .field("kind", &self.kind)
             .field("id", &self.id())
-            .field("method", &self.method);
-        told.field("bytes", &self.text.len())
+            .field("method", &self.method)
+            .field("bytes", &self.text.len())
             .finish_non_exhaustive()
     }
 }
 
-/// Which kind it is, and which member is its body.
-fn sort<'a>(
+/// Returns the kind of a message, and the member that is its body.
+fn kind_and_body<'a>(
     envelope: &RawEnvelope<'a>,
     has_id: bool,
 ) -> Result<(MessageKind, Option<&'a RawValue>), String> {
     if envelope.jsonrpc.as_deref() != Some("2.0") {
-        return Err(r#"the message is no JSON-RPC 2.0: write `"jsonrpc": "2.0"`"#.to_owned());
+        return Err(r#"the message is not JSON-RPC 2.0: write `"jsonrpc": "2.0"`"#.to_owned());
     }
     match (
         &envelope.method,
@@ -296,7 +343,7 @@ fn sort<'a>(
         (Some(_), false, None, None) => Ok((MessageKind::Notification, envelope.params)),
         (None, _, Some(result), None) if has_id => Ok((MessageKind::Result, Some(result))),
         (None, _, None, Some(error)) => Ok((MessageKind::Error, Some(error))),
-        _ => Err("the message is neither a request nor a notification nor a response".to_owned()),
+        _ => Err("the message is not a request, a notification or a response".to_owned()),
     }
 }
 
@@ -338,18 +385,18 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].as_ref().unwrap().method(), Some("a"));
         assert_eq!(
-            read[1].as_ref().unwrap_err().fault.code,
+            read[1].as_ref().unwrap_err().error.code,
             ErrorCode::InvalidRequest
         );
         assert_eq!(Message::read_all("[]").len(), 1);
     }
 
     #[test]
-    fn what_is_no_message_is_answered_by_the_code_of_its_fault() {
+    fn an_invalid_message_is_answered_by_the_code_of_its_error() {
         let code = |text: &'static str| {
             Message::read(text)
                 .map(|message| message.kind())
-                .map_err(|bad| bad.fault.code)
+                .map_err(|invalid| invalid.error.code)
         };
         assert_eq!(code("{"), Err(ErrorCode::Parse));
         assert_eq!(code("\u{0}"), Err(ErrorCode::Parse));

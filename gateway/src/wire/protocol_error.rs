@@ -1,4 +1,5 @@
-//! Errors of the protocol, as the gateway itself answers them. What a model should read is no error but a result.
+//! Protocol errors that the gateway itself responds with. A text for a model is a result instead,
+//! because clients do not show protocol errors to their models.
 
 use super::{Message, RequestId, version};
 use serde_json::{Value, json};
@@ -6,28 +7,29 @@ use serde_json::{Value, json};
 /// The code of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// The text is no JSON.
+    /// The text is not JSON.
     Parse,
-    /// The JSON is no message.
+    /// The JSON is not a message.
     InvalidRequest,
-    /// Nobody here knows the method.
+    /// There is no such method.
     MethodNotFound,
-    /// The parameters are not what the method needs.
+    /// The parameters are not valid.
     InvalidParams,
-    /// Something is wrong on this side.
+    /// The gateway failed.
     Internal,
-    /// A header does not say what the message says, since 2026-07-28.
+    /// A header contradicts the message, since 2026-07-28.
     HeaderMismatch,
-    /// The request needs something that its client has not declared, since 2026-07-28.
+    /// The request needs a capability that its client has not declared, since 2026-07-28.
     MissingCapability,
-    /// Nobody here speaks this version of the protocol, since 2026-07-28.
+    /// The gateway does not support the protocol version, since 2026-07-28.
     UnsupportedVersion,
-    /// No response will come: whether the request had an effect is not known.
+    /// No response will come; the request may have had an effect.
     Unanswered,
 }
 
 impl ErrorCode {
-    /// The number on the wire. Our own lies outside what JSON-RPC and MCP reserve.
+    /// The number in a message. [`Unanswered`](Self::Unanswered) is the gateway's own, outside the
+    /// ranges that JSON-RPC and MCP reserve.
     #[must_use]
     pub fn number(self) -> i64 {
         match self {
@@ -50,14 +52,14 @@ impl ErrorCode {
 pub struct ProtocolError {
     /// The code.
     pub code: ErrorCode,
-    /// The message: the cause, and the remedy.
+    /// The cause, and the remedy.
     pub message: String,
     /// Data for programs.
     pub data: Option<Value>,
 }
 
 impl ProtocolError {
-    /// An error of this kind.
+    /// Creates an error without data.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
@@ -67,11 +69,10 @@ impl ProtocolError {
         }
     }
 
-    /// The error of a version that is not spoken here.
-    #[must_use]
-    pub fn unsupported_version(requested: &str) -> Self {
+    /// The error for a protocol version that the gateway does not support.
+    pub(crate) fn unsupported_version(requested: &str) -> Self {
         let message = format!(
-            "the protocol version `{requested}` is not spoken here: use one of {}",
+            "the protocol version `{requested}` is not supported: use one of {}",
             version::ALL.join(", ")
         );
         let data = json!({ "supported": version::ALL, "requested": requested });
@@ -81,7 +82,7 @@ impl ProtocolError {
         }
     }
 
-    /// The response that says so; without an id where the request's is not known.
+    /// The response with this error; `None`: the request's id is not known.
     #[must_use]
     pub fn response(&self, id: Option<&RequestId>) -> Message {
         let mut error = json!({ "code": self.code.number(), "message": self.message });

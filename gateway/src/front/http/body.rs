@@ -15,7 +15,8 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
-/// The interval of keep-alive comments: proxies keep the stream, and a client that has gone is noticed.
+/// The interval of keep-alive comments: proxies keep the stream, and a disconnected client is
+/// noticed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Bytes of an event besides its id and its text.
@@ -74,7 +75,8 @@ impl ServerSentEvents {
         }
         if let Poll::Ready(next) = self.reader.poll_next(cx) {
             let Some(next) = next else {
-                // The client has everything: its connection may end now without cancelling the request.
+                // The client has everything: its connection may end now without cancelling the
+                // request.
                 if let Some(cancel) = self.cancel_on_drop.take() {
                     cancel.disarm();
                 }

@@ -1,4 +1,4 @@
-//! One client's connection, which reports when everything handed to it has been written.
+//! One client's connection, which reports when everything queued on it has been written.
 
 use parking_lot::Mutex;
 use std::{
@@ -13,12 +13,13 @@ use tokio::{
     sync::oneshot,
 };
 
-/// The senders that wait until everything handed to a connection so far has been written.
+/// The senders that wait until everything queued on a connection so far has been written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FlushNotifier(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
 
 impl FlushNotifier {
-    /// Notifies `sender` after the next flush. If the connection ends before, the sender is dropped.
+    /// Notifies `sender` after the next flush. If the connection ends before, the sender is
+    /// dropped.
     pub(super) fn notify_after_flush(&self, sender: oneshot::Sender<()>) {
         self.0.lock().push(sender);
     }
@@ -38,8 +39,8 @@ impl FlushNotifier {
 
 /// A connection that notifies after each flush.
 ///
-/// INVARIANT: hyper flushes a connection only once its own buffer was written as a whole. So a flush means that everything
-/// the bodies have handed out is in the operating system's hands.
+/// INVARIANT: hyper flushes a connection only once its own buffer was written as a whole. So a
+/// flush means that everything the bodies have handed out is in the operating system's hands.
 pub(super) struct ClientConnection {
     stream: TcpStream,
     flushes: FlushNotifier,

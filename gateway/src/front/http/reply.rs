@@ -1,4 +1,5 @@
-//! The response to a request: one JSON text if its answer is a single message, else a stream of events.
+//! The response to a request: one JSON text if its answer is a single message, else a stream of
+//! events.
 
 use super::{
     body::{ResponseBody, ServerSentEvents},
@@ -27,8 +28,8 @@ pub(super) struct HttpReply {
     pub(super) single: Option<Message>,
 }
 
-/// Waits for the stream's first message, and returns the response that fits. `cancellation` is cancelled if the client's
-/// connection ends before the response is complete.
+/// Waits for the stream's first message, and returns the response that fits. `cancellation` is
+/// cancelled if the client's connection ends before the response is complete.
 pub(super) async fn reply_to_request(
     mut reader: StreamReader,
     head: &RequestHead,
@@ -62,7 +63,8 @@ pub(super) async fn reply_to_request(
     }
 }
 
-/// A response of events. A session's stream sends its id first, where the client's protocol version provides for it.
+/// A response of events. A session's stream sends its id first, where the client's protocol version
+/// provides for it.
 pub(super) fn events_response(
     events: ServerSentEvents,
     head: &RequestHead,
@@ -134,7 +136,7 @@ fn error_status(message: &Message) -> StatusCode {
         ErrorCode::MissingCapability,
         ErrorCode::UnsupportedVersion,
     ];
-    if bad_requests.iter().any(|fault| fault.number() == code) {
+    if bad_requests.iter().any(|error| error.number() == code) {
         StatusCode::BAD_REQUEST
     } else if code == ErrorCode::MethodNotFound.number() {
         StatusCode::NOT_FOUND

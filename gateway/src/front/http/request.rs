@@ -2,8 +2,8 @@
 
 use super::request_error::RequestError;
 use crate::wire::{
-    ErrorCode, InvalidMessage, JsonMembers, Message, MessageKind, ProtocolError, RequestId,
-    decoded, header as names, meta, method, version,
+    ErrorCode, InvalidMessageError, JsonMembers, Message, MessageKind, ProtocolError, RequestId,
+    decode_header_text, header as names, meta, method, version,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
@@ -69,7 +69,7 @@ impl RequestHead {
             Some(method::RESOURCES_READ) => params.text("uri"),
             _ => return Ok(()),
         };
-        let name = self.name.as_deref().map(decoded);
+        let name = self.name.as_deref().map(decode_header_text);
         check_header(names::NAME, name.as_deref(), subject.as_deref())
     }
 }
@@ -131,7 +131,7 @@ fn forwarded_headers(headers: &HeaderMap) -> Arc<[(String, String)]> {
 /// The messages in a request's body.
 #[derive(Debug)]
 pub(super) struct PostedMessages {
-    pub(super) messages: Vec<Result<Message, InvalidMessage>>,
+    pub(super) messages: Vec<Result<Message, InvalidMessageError>>,
     /// The body is a JSON-RPC batch.
     pub(super) is_batch: bool,
 }
@@ -184,7 +184,7 @@ impl PostedMessages {
     }
 
     /// The error of a body that holds one unreadable message and nothing else.
-    pub(super) fn only_unreadable(&self) -> Option<&InvalidMessage> {
+    pub(super) fn only_unreadable(&self) -> Option<&InvalidMessageError> {
         match self.messages.as_slice() {
             [Err(unreadable)] => Some(unreadable),
             _ => None,

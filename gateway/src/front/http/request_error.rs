@@ -21,8 +21,8 @@ pub(super) struct RequestError {
 }
 
 impl RequestError {
-    pub(super) fn new(status: StatusCode, fault: ProtocolError) -> Self {
-        Self::with_message(status, &fault.response(None))
+    pub(super) fn new(status: StatusCode, error: ProtocolError) -> Self {
+        Self::with_message(status, &error.response(None))
     }
 
     pub(super) fn with_message(status: StatusCode, message: &Message) -> Self {

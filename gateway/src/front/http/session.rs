@@ -1,7 +1,8 @@
 //! HTTP sessions, which clients of the older protocol version open and keep between their requests.
 //!
-//! A message that a server sends without a request goes to the stream where its client most likely needs it: a message about
-//! an open request to that request's stream, any other message to the session's own stream.
+//! A message that a server sends without a request goes to the stream where its client most likely
+//! needs it: a message about an open request to that request's stream, any other message to the
+//! session's own stream.
 
 use super::stream::{MessageStream, StreamReader};
 use crate::{
@@ -72,7 +73,8 @@ impl HttpSession {
             next_stream: AtomicU64::new(1),
             last_used: Mutex::new(Instant::now()),
         });
-        // The connection holds its client, and the session its connection: a strong reference would be a cycle.
+        // The connection holds its client, and the session its connection: a strong reference would
+        // be a cycle.
         let client = HttpSessionClient(Arc::downgrade(&session));
         let upstream = connect.connect(Arc::new(client)).await?;
         // The cell is empty: the session is not shared yet.
@@ -112,7 +114,8 @@ impl HttpSession {
         streams.kept.push_back(Arc::clone(stream));
     }
 
-    /// Starts to read after the event of this id, or the session's own stream. Returns `None` if that is no longer kept.
+    /// Starts to read after the event of this id, or the session's own stream. Returns `None` if
+    /// that is no longer kept.
     pub(super) fn start_reading(&self, after: Option<&str>) -> Option<StreamReader> {
         let Some(after) = after else {
             return self.own_stream.start_reading(None);

@@ -1,8 +1,9 @@
-//! A stream of messages to one client, for one request or for none: messages in their order, read at once, kept to be
-//! read again, or both.
+//! A stream of messages to one client, for one request or for none: messages in their order, read
+//! at once, kept to be read again, or both.
 //!
-//! A writer never waits for the reader: a server that many clients share must not stall for the slowest one. If
-//! the reader falls behind, the stream is cut. Nothing here knows how the reader sends messages.
+//! A writer never waits for the reader: a server that many clients share must not stall for the
+//! slowest one. If the reader falls behind, the stream is cut. Nothing here knows how the reader
+//! sends messages.
 
 use crate::{
     layer::{Client, Confirmation, Disconnected},
@@ -126,8 +127,9 @@ impl MessageStream {
         self.state().keeps_messages = true;
     }
 
-    /// Starts to read: after the message of this number, or with the first message that was never read. An earlier reader
-    /// gets nothing more. Returns `None` if the message to start with is no longer kept.
+    /// Starts to read: after the message of this number, or with the first message that was never
+    /// read. An earlier reader gets nothing more. Returns `None` if the message to start with is no
+    /// longer kept.
     pub(super) fn start_reading(self: &Arc<Self>, after: Option<u64>) -> Option<StreamReader> {
         let mut state = self.state();
         let position = match after {
@@ -214,7 +216,8 @@ impl StreamState {
         if self.has_ended {
             return Err(Disconnected);
         }
-        // The request counts as answered even if the response reaches no reader, so that the stream ends.
+        // The request counts as answered even if the response reaches no reader, so that the stream
+        // ends.
         if !self.accept_response(&message) {
             tracing::warn!("a response is dropped, because no request on this stream waits for it");
             return Ok(());
@@ -238,8 +241,8 @@ impl StreamState {
         Ok(())
     }
 
-    /// Matches a response with an open request, and ends the stream with the last one. Returns `false` for a response that
-    /// belongs to no request of this stream.
+    /// Matches a response with an open request, and ends the stream with the last one. Returns
+    /// `false` for a response that belongs to no request of this stream.
     fn accept_response(&mut self, message: &Message) -> bool {
         let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
         if !self.ends_with_responses || !is_response {
@@ -270,7 +273,8 @@ impl StreamState {
         self.keeps_messages = false;
     }
 
-    /// Drops the oldest messages beyond the limits: those that were read, and without a reader the others too.
+    /// Drops the oldest messages beyond the limits: those that were read, and without a reader the
+    /// others too.
     fn drop_oldest(&mut self) {
         while let Some(oldest) = self.queue.front() {
             let is_read = oldest.number < self.first_unread;
@@ -316,7 +320,8 @@ impl StreamReader {
         self.stream.number
     }
 
-    /// Polls for the next message. `None` means that the stream has ended, or that another reader has taken over.
+    /// Polls for the next message. `None` means that the stream has ended, or that another reader
+    /// has taken over.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<StreamMessage>> {
         let mut state = self.stream.state();
         if !state.is_current(self.number) {
@@ -372,7 +377,8 @@ impl Drop for StreamReader {
             queued.receipt = None;
         }
         if !state.keeps_messages {
-            // Nothing can resume this stream, so its writers learn that the client has gone.
+            // Nothing can resume this stream, so its writers learn that the client has
+            // disconnected.
             state.cut();
         }
     }

@@ -1,7 +1,8 @@
-//! The parts of a tool's schema that a call can violate most plainly: a required argument is missing, or an argument has
-//! another type.
+//! The parts of a tool's schema that a call can violate most plainly: a required argument is
+//! missing, or an argument has another type.
 //!
-//! Absent: everything else that a schema can say. It is not read, so no call is ever reported to violate it.
+//! Absent: everything else that a schema can say. It is not read, so no call is ever reported to
+//! violate it.
 
 use serde_json::{Map, Value};
 
@@ -106,7 +107,8 @@ impl JsonType {
         match self {
             Self::Null => value.is_null(),
             Self::Boolean => value.is_boolean(),
-            // A number with a fraction part of zero may count as an integer: that is for the server to say.
+            // A number with a fraction part of zero may count as an integer: only the server can
+            // decide that.
             Self::Integer | Self::Number => value.is_number(),
             Self::String => value.is_string(),
             Self::Array => value.is_array(),
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_not_the_tool_s() {
+    fn a_missing_argument_or_another_type_does_not_fit() {
         for wrong in [
             json!({}),
             json!({ "amount": "5" }),
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_looked_at_is_never_said_to_be_wrong() {
+    fn an_unchecked_part_of_a_schema_is_never_violated() {
         for fine in [
             json!({ "amount": 5 }),
             json!({ "amount": 5.0, "to": null }),

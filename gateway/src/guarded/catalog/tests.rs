@@ -118,7 +118,7 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
             .find_tool("pay", &below, &context, &meta)
             .await
             .has_output_schema,
-        "it is asked again, and tells"
+        "it is asked again, and answers"
     );
 }
 

@@ -1,20 +1,20 @@
-//! Who wants to hear what changes.
+//! Subscriptions of newer clients (`subscriptions/listen`) to changes that an older server reports.
 
 use crate::{
     layer::{Client, RequestContext},
-    protocol_version::translation::{self, raw_json, set_member, text},
+    protocol_version::translation::{self, raw_json, set_member, to_text},
     wire::{JsonMembers, Message, RequestId, meta, method},
 };
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// The most resources of which one client wants to hear.
+/// The most resources of one subscription.
 const RESOURCES_MAX: usize = 1_000;
 
-/// The kinds of change notifications: the member of a subscription, the notification, and the server's capability for
-/// it.
+/// The lists whose changes are reported: the member of a subscription, the notification, and the
+/// server's capability for it.
 const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", method::TOOLS_CHANGED, "tools"),
     ("promptsListChanged", method::PROMPTS_CHANGED, "prompts"),
@@ -25,10 +25,12 @@ const LISTS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// A client that wants to hear what changes.
+/// A client that has subscribed to changes.
 #[derive(Debug)]
 pub(super) struct ChangeListener {
+    /// The id of `subscriptions/listen`.
     id: RequestId,
+    /// The number of its connection.
     caller: u64,
     client: Arc<dyn Client>,
     methods: Vec<&'static str>,
@@ -37,32 +39,36 @@ pub(super) struct ChangeListener {
 }
 
 impl ChangeListener {
-    /// A listener as the request has it, as far as the server can do it; and the first word that says how far.
-    pub(super) fn of(
+    /// Creates a listener for a request, as far as the server can report changes, and the
+    /// acknowledgement that lists what is honoured.
+    pub(super) fn from_request(
         request: &Message,
         context: &RequestContext,
         capabilities: &Value,
     ) -> Option<(Arc<Self>, Message)> {
-        let wanted = translation::params(request)
+        let wanted = request
+            .members()
             .object("notifications")
             .unwrap_or_default();
-        let can = |what: &str, how: &str| {
-            capabilities.pointer(&format!("/{what}/{how}")) == Some(&Value::Bool(true))
+        let has_capability = |list: &str, name: &str| {
+            capabilities.pointer(&format!("/{list}/{name}")) == Some(&Value::Bool(true))
         };
         let lists: Vec<_> = LISTS
             .into_iter()
-            .filter(|(name, _, what)| wanted.get(name) == Some("true") && can(what, "listChanged"))
+            .filter(|(member, _, list)| {
+                wanted.get(member) == Some("true") && has_capability(list, "listChanged")
+            })
             .collect();
-        let resources = wanted
-            .get("resourceSubscriptions")
-            .filter(|_| can("resources", "subscribe"));
-        let resources: Vec<String> = resources
-            .and_then(|list| serde_json::from_str(list).ok())
-            .unwrap_or_default();
-        let resources: Vec<_> = resources.into_iter().take(RESOURCES_MAX).collect();
-        let mut honoured: serde_json::Map<_, _> = lists
+        let mut resources: Vec<String> = Vec::new();
+        if has_capability("resources", "subscribe")
+            && let Some(json) = wanted.get("resourceSubscriptions")
+        {
+            resources = serde_json::from_str(json).unwrap_or_default();
+            resources.truncate(RESOURCES_MAX);
+        }
+        let mut honoured: Map<_, _> = lists
             .iter()
-            .map(|(name, ..)| ((*name).to_owned(), Value::Bool(true)))
+            .map(|(member, ..)| ((*member).to_owned(), Value::Bool(true)))
             .collect();
         if !resources.is_empty() {
             honoured.insert("resourceSubscriptions".to_owned(), json!(resources));
@@ -75,80 +81,78 @@ impl ChangeListener {
             resources,
             ended: CancellationToken::new(),
         };
-        let first = Message::notification(
-            method::ACKNOWLEDGED,
-            &json!({ "notifications": honoured }).to_string(),
-        );
-        let first = listener.with_subscription_id(&first);
-        Some((Arc::new(listener), first))
+        let params = json!({ "notifications": honoured }).to_string();
+        let acknowledgement = Message::notification(method::ACKNOWLEDGED, &params);
+        let acknowledgement = listener.with_subscription_id(&acknowledgement);
+        Some((Arc::new(listener), acknowledgement))
     }
 
-    /// The notification with the id of the request that wants it.
+    /// Adds the id of the subscription to a notification.
     fn with_subscription_id(&self, notification: &Message) -> Message {
-        let mut params = translation::params(notification);
-        let mut own = translation::meta_members(&params);
+        let mut params = notification.members();
+        let mut own_meta = translation::meta_members(&params);
         if let Some(id) = raw_json(&self.id.to_json()) {
-            set_member(&mut own, meta::SUBSCRIPTION, &id);
+            set_member(&mut own_meta, meta::SUBSCRIPTION, &id);
         }
-        set_member(&mut params, "_meta", &own);
-        Message::notification(notification.method().unwrap_or_default(), &text(&params))
+        set_member(&mut params, "_meta", &own_meta);
+        let method = notification.method().unwrap_or_default();
+        Message::notification(method, &to_text(&params))
     }
 
     fn wants_change(&self, notification: &Message, params: &JsonMembers) -> bool {
-        let is_updated = notification.method() == Some(method::RESOURCE_UPDATED);
-        let of = || {
-            params
-                .text("uri")
-                .is_some_and(|uri| self.resources.iter().any(|own| uri.starts_with(own)))
+        let Some(method) = notification.method() else {
+            return false;
         };
-        notification
-            .method()
-            .is_some_and(|method| self.methods.contains(&method))
-            || is_updated && of()
+        if method == method::RESOURCE_UPDATED {
+            // A server may report a part of a resource that was subscribed to.
+            return params
+                .text("uri")
+                .is_some_and(|uri| self.resources.iter().any(|own| uri.starts_with(own)));
+        }
+        self.methods.contains(&method)
     }
 }
 
-/// All of one connection.
+/// The listeners of one connection.
 #[derive(Debug, Default)]
 pub(super) struct ChangeListeners(Mutex<Vec<Arc<ChangeListener>>>);
 
 impl ChangeListeners {
     /// Adds a listener. Returns the resources that had no listener before.
     pub(super) fn add(&self, listener: &Arc<ChangeListener>) -> Vec<String> {
-        let mut all = self.all();
-        let new = without_client(&all, &listener.resources);
-        all.push(Arc::clone(listener));
+        let mut listeners = self.lock();
+        let new = without_listener(&listeners, &listener.resources);
+        listeners.push(Arc::clone(listener));
         new
     }
 
-    /// Removes a listener. Returns the resources that have no listener any longer.
+    /// Removes a listener. Returns the resources that no longer have a listener.
     pub(super) fn remove(&self, listener: &Arc<ChangeListener>) -> Vec<String> {
-        let mut all = self.all();
-        all.retain(|other| !Arc::ptr_eq(other, listener));
-        without_client(&all, &listener.resources)
+        let mut listeners = self.lock();
+        listeners.retain(|other| !Arc::ptr_eq(other, listener));
+        without_listener(&listeners, &listener.resources)
     }
 
-    /// Ends the one of this request.
+    /// Ends the subscription of this request.
     pub(super) fn end(&self, caller: u64, id: &RequestId) {
-        let all = self.all();
-        let own = all
-            .iter()
-            .filter(|listener| listener.caller == caller && listener.id == *id);
-        own.for_each(|listener| listener.ended.cancel());
+        for listener in self.lock().iter() {
+            if listener.caller == caller && listener.id == *id {
+                listener.ended.cancel();
+            }
+        }
     }
 
-    /// Tells all that want to hear it.
-    pub(super) async fn tell(&self, notification: &Message) {
-        let params = translation::params(notification);
-        let wanting: Vec<_> = self
-            .all()
+    /// Sends a notification to all listeners that have subscribed to it.
+    pub(super) async fn notify(&self, notification: &Message) {
+        let params = notification.members();
+        let subscribed: Vec<_> = self
+            .lock()
             .iter()
             .filter(|listener| listener.wants_change(notification, &params))
             .cloned()
             .collect();
-        for listener in wanting {
-            // One that has gone ends for itself.
-            // A disconnected client reads nothing.
+        for listener in subscribed {
+            // A disconnected client reads nothing, and its subscription ends by itself.
             let _ = listener
                 .client
                 .send(listener.with_subscription_id(notification))
@@ -156,21 +160,25 @@ impl ChangeListeners {
         }
     }
 
-    /// Returns whether there is no listener.
     pub(super) fn is_empty(&self) -> bool {
-        self.all().is_empty()
+        self.lock().is_empty()
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Arc<ChangeListener>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<ChangeListener>>> {
         self.0.lock()
     }
 }
 
-fn without_client(all: &[Arc<ChangeListener>], resources: &[String]) -> Vec<String> {
-    let is_heard = |uri: &&String| all.iter().any(|listener| listener.resources.contains(uri));
+/// Returns those of the resources that no listener has subscribed to.
+fn without_listener(listeners: &[Arc<ChangeListener>], resources: &[String]) -> Vec<String> {
+    let has_listener = |uri: &String| {
+        listeners
+            .iter()
+            .any(|listener| listener.resources.contains(uri))
+    };
     resources
         .iter()
-        .filter(|uri| !is_heard(uri))
+        .filter(|uri| !has_listener(uri))
         .cloned()
         .collect()
 }

@@ -1,4 +1,4 @@
-//! One connection to a server of the older era, on behalf of clients that know nothing of connections.
+//! One session with an older server, on behalf of newer clients, which know no sessions.
 
 use super::{
     change_listeners::{ChangeListener, ChangeListeners},
@@ -10,8 +10,8 @@ use crate::{
         pending_call::{
             PendingCall, PendingCallClient, QuestionMatch, QuestionRegistry, is_question,
         },
-        probe::own_id,
-        translation::{self, params},
+        probe::new_request_id,
+        translation::{self, raw_json, set_member},
     },
     wire::{
         ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method,
@@ -24,226 +24,231 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::sleep};
 
 /// The time that a server may take to open a session.
-const OPENS_WITHIN: Duration = Duration::from_secs(30);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The delay for further questions, so that simultaneous questions are asked together.
-const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
+const FURTHER_QUESTIONS_DELAY: Duration = Duration::from_millis(10);
 
-/// A connection.
+/// A session.
 #[derive(Debug)]
 pub(super) struct OlderSession {
     upstream: Arc<dyn Upstream>,
-    hears: OlderSessionClient,
-    /// The server's name and version, as it reports them.
-    said: JsonMembers,
+    client: OlderSessionClient,
+    /// The server's result of `initialize`.
+    initialize_result: JsonMembers,
     capabilities: Value,
-    /// For what this side itself sends.
+    /// The context of the gateway's own messages.
     context: RequestContext,
     calls: Mutex<Vec<Arc<PendingCall>>>,
-    held: QuestionRegistry,
+    questions: QuestionRegistry,
     listeners: ChangeListeners,
-    level: Mutex<Option<String>>,
+    log_level: Mutex<Option<String>>,
     /// True if the clients can answer questions.
-    asks_back: bool,
-    /// One request at a time during which the server may ask back, where what it asks does not say for which.
+    can_answer: bool,
+    /// Requests during which the server may ask back take turns, so that a question belongs to the
+    /// one request in progress. `None` if the transport relates questions to requests.
     turns: Option<Arc<Semaphore>>,
 }
 
 impl OlderSession {
-    /// Opens the connection as the client of a request would.
+    /// Opens the session with the capabilities in a request's metadata.
     pub(super) async fn open(
         upstream: Arc<dyn Upstream>,
-        hears: &OlderSessionClient,
-        own: &JsonMembers,
+        client: &OlderSessionClient,
+        own_meta: &JsonMembers,
         context: &RequestContext,
     ) -> Result<Arc<Self>, ConnectError> {
-        let asked_back = capabilities_to_ask(own);
-        let asks_back = !asked_back.is_empty();
-        let turns =
-            (asks_back && !upstream.relates_questions()).then(|| Arc::new(Semaphore::new(1)));
-        let client = own
-            .get(meta::CLIENT_INFO)
-            .and_then(|json| serde_json::from_str::<Value>(json).ok());
-        let client = client
-            .unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
-        let params = json!({ "protocolVersion": version::V2025_11_25, "capabilities": asked_back, "clientInfo": client });
-        let request = Message::request(
-            &own_id("initialize"),
-            method::INITIALIZE,
-            &params.to_string(),
-        );
+        let answerable = question_capabilities(own_meta);
+        let can_answer = !answerable.is_empty();
+        let needs_turns = can_answer && !upstream.relates_questions();
         let context = context.without_client();
-        let answered =
-            tokio::time::timeout(OPENS_WITHIN, upstream.request(request, &context)).await;
-        let response = answered.map_err(|_| ConnectError::Timeout)??;
-        let said = response
-            .body()
-            .filter(|_| response.kind() == MessageKind::Result);
-        let refused = || ConnectError::Refused(response.body().unwrap_or_default().to_owned());
-        let said = said
-            .and_then(|said| JsonMembers::read(said).ok())
-            .ok_or_else(refused)?;
-        let capabilities = said
+        let request = initialize_request(own_meta, answerable);
+        let response = tokio::time::timeout(OPEN_TIMEOUT, upstream.request(request, &context));
+        let response = response.await.map_err(|_| ConnectError::Timeout)??;
+        let result = response
+            .result()
+            .and_then(|json| JsonMembers::read(json).ok());
+        let Some(initialize_result) = result else {
+            let body = response.body().unwrap_or_default().to_owned();
+            return Err(ConnectError::Refused(body));
+        };
+        let capabilities = initialize_result
             .get("capabilities")
             .and_then(|json| serde_json::from_str(json).ok())
             .unwrap_or_default();
-        let older = Arc::new(Self {
+        let session = Arc::new(Self {
             upstream,
-            hears: hears.clone(),
-            said,
+            client: client.clone(),
+            initialize_result,
             capabilities,
             context,
             calls: Mutex::default(),
-            held: QuestionRegistry::default(),
+            questions: QuestionRegistry::default(),
             listeners: ChangeListeners::default(),
-            level: Mutex::default(),
-            asks_back,
-            turns,
+            log_level: Mutex::default(),
+            can_answer,
+            turns: needs_turns.then(|| Arc::new(Semaphore::new(1))),
         });
-        hears.attach(&older);
-        Ok(older)
+        client.attach(&session);
+        Ok(session)
     }
 
-    /// From now on the server may speak.
-    pub(super) async fn begin(&self) {
-        self.tell(Message::notification(method::INITIALIZED, "{}"))
+    /// Reports to the server that it may send messages of its own.
+    pub(super) async fn start(&self) {
+        self.send_own(Message::notification(method::INITIALIZED, "{}"))
             .await;
         self.upstream.listen(&self.context).await;
     }
 
-    /// Takes in a request of a client.
+    /// Translates and forwards a request of a newer client, or answers it.
     pub(super) async fn forward(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let params = params(&request);
+        let params = request.members();
         if request.asks(method::DISCOVER) {
-            return set_member(context, self.discovered(request.id())).await;
+            return respond(context, self.discover_response(request.id())).await;
         }
         if translation::is_older(&request) {
-            return set_member(context, translation::unknown_method(&request)).await;
+            return respond(context, translation::unknown_method(&request)).await;
         }
         if request.asks(method::LISTEN) {
-            return self.listen(&request, context).await;
+            return self.add_listener(&request, context).await;
         }
         match params.text("requestState") {
-            Some(place) => self.answer(&request, &place, &params, context).await,
-            None => self.send(request, params, context).await,
+            Some(state) => {
+                self.answer_questions(&request, &state, &params, context)
+                    .await;
+            }
+            None => self.send_call(request, params, context).await,
         }
     }
 
-    async fn send(
+    async fn send_call(
         self: &Arc<Self>,
         request: Message,
         params: JsonMembers,
         context: &RequestContext,
     ) {
         let call = PendingCall::new(&request, &params, context);
-        self.set_level(&translation::meta_members(&params)).await;
-        let may_ask = translation::ASKING_BACK
+        self.set_log_level(&translation::meta_members(&params))
+            .await;
+        let may_ask = translation::ASKING_REQUESTS
             .iter()
             .any(|method| request.asks(method));
         let request = translation::downgrade_request(&request, params);
-        let back = PendingCallClient {
+        let client = PendingCallClient {
             call: Arc::clone(&call),
-            besides: Arc::new(self.hears.of(&call)),
+            others: Arc::new(self.client.for_call(&call)),
         };
         let context = RequestContext {
-            client: Arc::new(back),
+            client: Arc::new(client),
             ..context.clone()
         };
-        let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
-            call.send();
-            self.add(call);
-            return self.upstream.forward(request, &context).await;
-        };
-        self.add(Arc::clone(&call));
-        let older = Arc::clone(self);
+        match &self.turns {
+            Some(turns) if may_ask => {
+                self.add_call(Arc::clone(&call));
+                self.spawn_in_turn(Arc::clone(turns), call, request, context);
+            }
+            _ => {
+                call.mark_sent();
+                self.add_call(call);
+                self.upstream.forward(request, &context).await;
+            }
+        }
+    }
+
+    /// Sends a call once it has the turn, and keeps the turn until the call ends or is cancelled.
+    fn spawn_in_turn(
+        self: &Arc<Self>,
+        turns: Arc<Semaphore>,
+        call: Arc<PendingCall>,
+        request: Message,
+        context: RequestContext,
+    ) {
+        let session = Arc::clone(self);
         tokio::spawn(async move {
-            // Turns are never closed.
+            // The semaphore is never closed.
             let Ok(turn) = turns.acquire_owned().await else {
                 return;
             };
-            if !call.send() {
+            if !call.mark_sent() {
                 return;
             }
-            call.keep(turn);
+            call.keep_turn(turn);
             let cancellation = context.cancellation.clone();
             let over = call.over.clone();
-            older.upstream.forward(request, &context).await;
-            // This task holds no strong reference, so the request can end meanwhile.
+            session.upstream.forward(request, &context).await;
+            // The context holds the client whose drop ends the call, so this task must not keep it.
             drop(context);
             tokio::select! {
                 () = cancellation.cancelled() => {}
                 () = over.cancelled() => {}
             }
-            call.release();
+            call.give_up();
         });
     }
 
-    fn add(&self, call: Arc<PendingCall>) {
+    fn add_call(&self, call: Arc<PendingCall>) {
         let mut calls = self.calls();
         calls.retain(|call| !call.is_over());
         calls.push(call);
     }
 
-    /// Has the server log from the level on that the request wants.
-    async fn set_level(&self, own: &JsonMembers) {
-        let Some(wanted) = own
-            .text(meta::LOG_LEVEL)
-            .filter(|_| self.capabilities.get("logging").is_some())
-        else {
+    /// Sets the server's log level to that in a request's metadata, if it is another one.
+    async fn set_log_level(&self, own_meta: &JsonMembers) {
+        if self.capabilities.get("logging").is_none() {
+            return;
+        }
+        let Some(wanted) = own_meta.text(meta::LOG_LEVEL) else {
             return;
         };
         let is_new = {
-            let mut level = self.level.lock();
+            let mut level = self.log_level.lock();
             let is_new = level.as_ref() != Some(&wanted);
             *level = Some(wanted.clone());
             is_new
         };
         if is_new {
             let params = json!({ "level": wanted }).to_string();
-            self.tell(Message::request(
-                &own_id("level"),
-                method::SET_LEVEL,
-                &params,
-            ))
-            .await;
+            let id = new_request_id("level");
+            self.send_own(Message::request(&id, method::SET_LEVEL, &params))
+                .await;
         }
     }
 
-    /// A request that is repeated with answers to what the server has asked.
-    async fn answer(
+    /// Takes a repeated request with answers to the server's questions.
+    async fn answer_questions(
         self: &Arc<Self>,
         request: &Message,
-        place: &str,
+        state: &str,
         params: &JsonMembers,
         context: &RequestContext,
     ) {
-        let given = params.object("inputResponses").unwrap_or_default();
-        match (
-            self.held.answer(place, &context.caller, request.method()),
-            request.id().cloned(),
-        ) {
-            (QuestionMatch::Belongs(call), Some(id)) => {
-                let older = Arc::clone(self);
+        let answers = params.object("inputResponses").unwrap_or_default();
+        let found = self
+            .questions
+            .take_call(state, &context.caller, request.method());
+        match (found, request.id().cloned()) {
+            (QuestionMatch::Call(call), Some(id)) => {
+                let session = Arc::clone(self);
                 let client = Arc::clone(&context.client);
-                tokio::spawn(async move { older.go_on(&call, &given, &id, &client).await });
+                tokio::spawn(async move {
+                    session.resume_call(&call, &answers, &id, &client).await;
+                });
             }
             (_, id) => {
-                let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
-                            recorded it: make the same request again without `requestState` and `inputResponses`";
-                set_member(
-                    context,
-                    ProtocolError::new(ErrorCode::InvalidParams, what).response(id.as_ref()),
-                )
-                .await;
+                let message = "the server's questions are no longer open, and the request may have had an effect: \
+                               repeat it without `requestState` and `inputResponses` to get its recorded outcome";
+                let error = ProtocolError::new(ErrorCode::InvalidParams, message);
+                respond(context, error.response(id.as_ref())).await;
             }
         }
     }
 
-    /// Gives the server its answers, in the request's turn, because it may ask again.
-    async fn go_on(
+    /// Sends the client's answers to the server, once the call has the turn: the server may ask
+    /// again.
+    async fn resume_call(
         &self,
         call: &Arc<PendingCall>,
-        given: &JsonMembers,
+        answers: &JsonMembers,
         id: &RequestId,
         client: &Arc<dyn Client>,
     ) {
@@ -251,170 +256,190 @@ impl OlderSession {
             && let Ok(turn) = turns.acquire_owned().await
             && !call.is_over()
         {
-            call.keep(turn);
+            call.keep_turn(turn);
         }
-        for answer in call.answers(given) {
-            self.tell(answer).await;
+        for answer in call.take_answers(answers) {
+            self.send_own(answer).await;
         }
-        self.held.wait(call, id, client).await;
+        self.questions.resume_waiting(call, id, client).await;
     }
 
-    async fn listen(self: &Arc<Self>, request: &Message, context: &RequestContext) {
-        let Some((listener, first)) = ChangeListener::of(request, context, &self.capabilities)
-        else {
+    async fn add_listener(self: &Arc<Self>, request: &Message, context: &RequestContext) {
+        let listener = ChangeListener::from_request(request, context, &self.capabilities);
+        let Some((listener, acknowledgement)) = listener else {
             return;
         };
-        set_member(context, first).await;
+        // First the acknowledgement: 2026-07-28 lets no notification come before it.
+        respond(context, acknowledgement).await;
         for uri in self.listeners.add(&listener) {
-            self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
+            self.send_subscription(method::RESOURCES_SUBSCRIBE, &uri)
+                .await;
         }
-        let older = Arc::clone(self);
+        let session = Arc::clone(self);
         let cancellation = context.cancellation.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = cancellation.cancelled() => {}
                 () = listener.ended.cancelled() => {}
             }
-            for uri in older.listeners.remove(&listener) {
-                older.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
+            for uri in session.listeners.remove(&listener) {
+                session
+                    .send_subscription(method::RESOURCES_UNSUBSCRIBE, &uri)
+                    .await;
             }
         });
     }
 
-    async fn subscribe(&self, method: &str, uri: &str) {
+    async fn send_subscription(&self, method: &str, uri: &str) {
         let params = json!({ "uri": uri }).to_string();
-        self.tell(Message::request(&own_id("resource"), method, &params))
-            .await;
+        self.send_own(Message::request(
+            &new_request_id("resource"),
+            method,
+            &params,
+        ))
+        .await;
     }
 
-    /// Takes in what cancels a request.
-    pub(super) async fn cancel(&self, message: &Message, context: &RequestContext) {
-        let id = params(message).get("requestId").and_then(RequestId::read);
+    /// Forwards the cancellation of a request, and ends the subscription or call that it names.
+    pub(super) async fn cancel_request(&self, message: &Message, context: &RequestContext) {
+        let caller = context.caller.number;
+        let id = message.members().get("requestId").and_then(RequestId::read);
+        let mut call = None;
         if let Some(id) = &id {
-            self.listeners.end(context.caller.number, id);
+            self.listeners.end(caller, id);
+            call = self
+                .calls()
+                .iter()
+                .find(|call| call.is_awaited_as(caller, id))
+                .cloned();
         }
-        let awaited = |call: &&Arc<PendingCall>| {
-            id.as_ref()
-                .is_some_and(|id| call.is_awaited_as(context.caller.number, id))
-        };
-        let call = self.calls().iter().find(awaited).cloned();
+        // The server does not know a call that still waits for its turn.
         if call.as_ref().is_none_or(|call| call.is_sent()) {
             self.upstream.forward(message.clone(), context).await;
         }
-        call.inspect(|call| call.cancelled());
+        if let Some(call) = call {
+            call.cancel();
+        }
     }
 
-    /// Takes in what the server says besides responses, on the way of a request or not.
+    /// Handles a message of the server, except responses. `call` is known if the message came on
+    /// that call's stream.
     pub(super) async fn receive(
         self: &Arc<Self>,
         message: Message,
         call: Option<&Arc<PendingCall>>,
     ) {
         match message.kind() {
-            MessageKind::Request => self.asked(&message, call).await,
-            MessageKind::Notification => {
-                let reader = call.cloned().or_else(|| self.reader(&message));
-                let is_for_one = matches!(message.method(), Some(method::PROGRESS | method::LOG));
-                match reader.filter(|_| is_for_one).and_then(|call| call.client()) {
-                    Some(client) => client.send(message).await.unwrap_or_default(),
-                    None => self.listeners.tell(&message).await,
-                }
-            }
-            // It answers what this side itself has asked.
+            MessageKind::Request => self.ask_client(&message, call).await,
+            MessageKind::Notification => self.forward_notification(message, call).await,
+            // A response to a message of the gateway's own.
             MessageKind::Result | MessageKind::Error => {}
         }
     }
 
-    /// For which request a notification is meant.
-    fn reader(&self, message: &Message) -> Option<Arc<PendingCall>> {
+    async fn forward_notification(&self, message: Message, call: Option<&Arc<PendingCall>>) {
+        let is_for_one_call = matches!(message.method(), Some(method::PROGRESS | method::LOG));
+        if is_for_one_call {
+            let call = call.cloned().or_else(|| self.notified_call(&message));
+            if let Some(client) = call.and_then(|call| call.client()) {
+                // A disconnected client reads nothing.
+                let _ = client.send(message).await;
+                return;
+            }
+        }
+        self.listeners.notify(&message).await;
+    }
+
+    /// Returns the call that a notification without a stream belongs to, if that is certain.
+    fn notified_call(&self, message: &Message) -> Option<Arc<PendingCall>> {
         let calls = self.calls();
-        let open = calls
+        let mut open = calls
             .iter()
             .filter(|call| call.is_sent() && !call.is_over());
         if message.method() == Some(method::PROGRESS) {
-            let token = params(message).get("progressToken").map(str::to_owned)?;
+            let token = message.members().get("progressToken").map(str::to_owned)?;
             return open
-                .clone()
-                .find(|call| call.token.as_ref() == Some(&token))
+                .find(|call| call.progress_token.as_ref() == Some(&token))
                 .cloned();
         }
-        let mut wanting = open.filter(|call| call.wants_log);
-        wanting.next().filter(|_| wanting.next().is_none()).cloned()
+        only_one(open.filter(|call| call.wants_log))
     }
 
-    /// During which request the server asks; none: that cannot be known.
-    fn asking(&self) -> Option<Arc<PendingCall>> {
+    /// Returns the call during which the server asks, if that is certain.
+    fn asking_call(&self) -> Option<Arc<PendingCall>> {
         let calls = self.calls();
         if self.turns.is_none() {
             // A question without a request belongs to the only request that it can belong to.
-            let may_ask =
-                |call: &&Arc<PendingCall>| translation::ASKING_BACK.contains(&call.method.as_str());
-            let mut open = calls
-                .iter()
-                .filter(|call| call.is_sent() && !call.is_over())
-                .filter(may_ask);
-            return open.next().filter(|_| open.next().is_none()).cloned();
+            let may_ask = |call: &&Arc<PendingCall>| {
+                call.is_sent()
+                    && !call.is_over()
+                    && translation::ASKING_REQUESTS.contains(&call.method.as_str())
+            };
+            return only_one(calls.iter().filter(may_ask));
         }
-        let is_known = !calls.iter().any(|call| call.is_given_up());
-        calls
-            .iter()
-            .find(|call| is_known && call.has_turn())
-            .cloned()
+        // The server may still be asking for a call that was given up.
+        if calls.iter().any(|call| call.is_given_up()) {
+            return None;
+        }
+        calls.iter().find(|call| call.has_turn()).cloned()
     }
 
-    /// Asks the client of the request under way what the server asks.
-    async fn asked(self: &Arc<Self>, request: &Message, call: Option<&Arc<PendingCall>>) {
-        for given_up in self.held.abandon_old_questions() {
-            self.tell(given_up).await;
+    /// Passes a question of the server to the client of the call that it belongs to.
+    async fn ask_client(self: &Arc<Self>, request: &Message, call: Option<&Arc<PendingCall>>) {
+        for error in self.questions.abandon_old_questions() {
+            self.send_own(error).await;
         }
         if request.asks(method::PING) {
             return self
-                .tell(Message::response(request.id(), "result", "{}"))
+                .send_own(Message::response(request.id(), "result", "{}"))
                 .await;
         }
-        let call = call.cloned().or_else(|| self.asking());
-        let Some(call) = call.filter(|_| is_question(request) && self.asks_back) else {
-            return self.tell(translation::unknown_method(request)).await;
+        let call = call.cloned().or_else(|| self.asking_call());
+        let Some(call) = call else {
+            return self.send_own(translation::unknown_method(request)).await;
         };
-        call.ask(request);
-        let older = Arc::clone(self);
+        if !is_question(request) || !self.can_answer {
+            return self.send_own(translation::unknown_method(request)).await;
+        }
+        call.add_question(request);
+        // Questions that come together are put to the client in one response.
+        let session = Arc::clone(self);
         tokio::spawn(async move {
-            sleep(FURTHER_QUESTIONS_WITHIN).await;
-            older.held.ask(&call).await;
+            sleep(FURTHER_QUESTIONS_DELAY).await;
+            session.questions.ask_client(&call).await;
         });
     }
 
-    /// Returns the server's answer to `server/discover`.
-    fn discovered(&self, id: Option<&RequestId>) -> Message {
+    /// Returns the server's answer to `server/discover`, from its `initialize`.
+    fn discover_response(&self, id: Option<&RequestId>) -> Message {
         let mut result = JsonMembers::default();
-        translation::set_member(&mut result, "resultType", &"complete");
-        translation::set_member(&mut result, "supportedVersions", &[version::V2026_07_28]);
+        set_member(&mut result, "resultType", &"complete");
+        set_member(&mut result, "supportedVersions", &[version::V2026_07_28]);
         for name in ["capabilities", "instructions"] {
-            let value = self.said.get(name).and_then(translation::raw_json);
-            if let Some(value) = value {
-                translation::set_member(&mut result, name, &value);
+            if let Some(value) = self.initialize_result.get(name).and_then(raw_json) {
+                set_member(&mut result, name, &value);
             }
         }
-        translation::set_member(&mut result, "ttlMs", &0);
-        translation::set_member(&mut result, "cacheScope", &"private");
-        let mut own = JsonMembers::default();
-        let server = self.said.get("serverInfo").and_then(translation::raw_json);
+        set_member(&mut result, "ttlMs", &0);
+        set_member(&mut result, "cacheScope", &"private");
+        let mut own_meta = JsonMembers::default();
+        let server = self.initialize_result.get("serverInfo").and_then(raw_json);
         if let Some(server) = server {
-            translation::set_member(&mut own, meta::SERVER_INFO, &server);
+            set_member(&mut own_meta, meta::SERVER_INFO, &server);
         }
-        translation::set_member(&mut result, "_meta", &own);
-        Message::response(id, "result", &translation::text(&result))
+        set_member(&mut result, "_meta", &own_meta);
+        Message::response(id, "result", &translation::to_text(&result))
     }
 
-    /// Returns whether a client waits for a response.
+    /// Returns true while a call, a question or a subscription is open.
     pub(super) fn is_busy(&self) -> bool {
         self.calls().iter().any(|call| !call.is_over())
-            || !self.held.is_empty()
+            || !self.questions.is_empty()
             || !self.listeners.is_empty()
     }
 
-    /// Sends a message of the gateway's own. Responses to it are dropped.
-    async fn tell(&self, message: Message) {
+    /// Sends a message of the gateway's own. A response to it is dropped.
+    async fn send_own(&self, message: Message) {
         self.upstream.forward(message, &self.context).await;
     }
 
@@ -427,18 +452,43 @@ impl OlderSession {
     }
 }
 
-/// Returns the capabilities for questions, as both groups of versions declare them.
-fn capabilities_to_ask(own: &JsonMembers) -> Map<String, Value> {
-    let all = own.object(meta::CLIENT_CAPABILITIES).unwrap_or_default();
-    let one = |name: &str| Some((name.to_owned(), serde_json::from_str(all.get(name)?).ok()?));
-    translation::ASKED_BACK
+fn initialize_request(own_meta: &JsonMembers, capabilities: Map<String, Value>) -> Message {
+    let client: Option<Value> = own_meta
+        .get(meta::CLIENT_INFO)
+        .and_then(|json| serde_json::from_str(json).ok());
+    let params = json!({
+        "protocolVersion": version::V2025_11_25,
+        "capabilities": capabilities,
+        "clientInfo": client.unwrap_or_else(
+            || json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") })
+        ),
+    });
+    Message::request(
+        &new_request_id("initialize"),
+        method::INITIALIZE,
+        &params.to_string(),
+    )
+}
+
+/// Returns the client's capabilities to answer questions. Both groups of versions write them alike.
+fn question_capabilities(own_meta: &JsonMembers) -> Map<String, Value> {
+    let all = own_meta
+        .object(meta::CLIENT_CAPABILITIES)
+        .unwrap_or_default();
+    let read = |name: &str| serde_json::from_str(all.get(name)?).ok();
+    translation::QUESTIONS
         .iter()
-        .filter_map(|(_, name)| one(name))
+        .filter_map(|(_, name)| Some(((*name).to_owned(), read(name)?)))
         .collect()
 }
 
-/// A client that has gone reads nothing.
-async fn set_member(context: &RequestContext, message: Message) {
+/// Returns the call of an iterator that has only one.
+fn only_one<'c>(mut calls: impl Iterator<Item = &'c Arc<PendingCall>>) -> Option<Arc<PendingCall>> {
+    let first = calls.next()?;
+    calls.next().is_none().then(|| Arc::clone(first))
+}
+
+async fn respond(context: &RequestContext, message: Message) {
     // A disconnected client reads nothing.
     let _ = context.client.send(message).await;
 }

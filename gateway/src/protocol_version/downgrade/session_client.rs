@@ -1,4 +1,4 @@
-//! Who hears what a server of the older era says besides responses.
+//! The client of an older server: it receives the server's requests and notifications.
 
 use super::older_session::OlderSession;
 use crate::{
@@ -9,24 +9,25 @@ use crate::{
 use async_trait::async_trait;
 use std::sync::{Arc, OnceLock, Weak};
 
-/// Hears a connection, or one request of it.
+/// The receiver of an older server's messages: all of a connection, or those of one call.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OlderSessionClient {
-    older: Arc<OnceLock<Weak<OlderSession>>>,
+    /// Weak, because the session's upstream holds this client.
+    session: Arc<OnceLock<Weak<OlderSession>>>,
     call: Option<Arc<PendingCall>>,
 }
 
 impl OlderSessionClient {
-    /// Has what is heard belong to this connection from now on. Nothing is said before it is opened.
-    pub(super) fn attach(&self, older: &Arc<OlderSession>) {
-        // It belongs to one only.
-        let _ = self.older.set(Arc::downgrade(older));
+    /// Connects the client to its session. Messages before that are dropped.
+    pub(super) fn attach(&self, session: &Arc<OlderSession>) {
+        // A client is attached once.
+        let _ = self.session.set(Arc::downgrade(session));
     }
 
-    /// Hears what comes on the way of this request.
-    pub(super) fn of(&self, call: &Arc<PendingCall>) -> Self {
+    /// The receiver of messages on the stream of this call.
+    pub(super) fn for_call(&self, call: &Arc<PendingCall>) -> Self {
         Self {
-            older: Arc::clone(&self.older),
+            session: Arc::clone(&self.session),
             call: Some(Arc::clone(call)),
         }
     }
@@ -35,12 +36,9 @@ impl OlderSessionClient {
 #[async_trait]
 impl Client for OlderSessionClient {
     async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
-        let older = self
-            .older
-            .get()
-            .and_then(Weak::upgrade)
-            .ok_or(Disconnected)?;
-        older.receive(message, self.call.as_ref()).await;
+        let session = self.session.get().and_then(Weak::upgrade);
+        let session = session.ok_or(Disconnected)?;
+        session.receive(message, self.call.as_ref()).await;
         Ok(())
     }
 }

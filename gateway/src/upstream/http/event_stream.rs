@@ -1,4 +1,4 @@
-//! The events of a response, with a bound on how long one may be.
+//! The server-sent events of a response, with a limit on the length of an event.
 
 use crate::lines::LINE_BYTES_MAX;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Why the events end before the stream does.
+/// The reason why the events end before the stream does.
 #[derive(Debug, thiserror::Error)]
 enum EventStreamError {
     #[error("an event has more than {LINE_BYTES_MAX} bytes")]
@@ -30,14 +30,14 @@ pub(super) struct EventStream {
 impl EventStream {
     pub(super) fn from_body(body: Incoming) -> Self {
         let bytes = Arc::new(AtomicUsize::new(0));
-        let counted = bounded(BodyDataStream::new(body), Arc::clone(&bytes));
+        let limited = limit_event_bytes(BodyDataStream::new(body), Arc::clone(&bytes));
         Self {
-            events: SseByteStream::new(counted.boxed()),
+            events: SseByteStream::new(limited.boxed()),
             bytes,
         }
     }
 
-    /// The next event; none: the stream has ended or broken.
+    /// Returns the next event, or `None` once the stream has ended or broken.
     pub(super) async fn next(&mut self) -> Option<Sse> {
         match self.events.next().await? {
             Ok(event) => {
@@ -52,7 +52,8 @@ impl EventStream {
     }
 }
 
-fn bounded(
+/// Fails once the bytes since the last event exceed the limit.
+fn limit_event_bytes(
     body: impl Stream<Item = Result<Bytes, hyper::Error>>,
     bytes: Arc<AtomicUsize>,
 ) -> impl Stream<Item = Result<Bytes, EventStreamError>> {
@@ -67,7 +68,7 @@ fn bounded(
     })
 }
 
-/// A body that is one text.
+/// Reads a body as a whole, or returns `None` if it breaks off or is too long.
 pub(super) async fn read_body(body: Incoming) -> Option<Bytes> {
     let text = Limited::new(body, LINE_BYTES_MAX).collect().await;
     text.inspect_err(|error| tracing::debug!(%error, "a response broke"))

@@ -1,16 +1,17 @@
-//! The heads of requests to a server.
+//! The headers of requests to a server.
 
 use super::UpstreamSession;
 use crate::{
     layer::RequestContext,
-    wire::{JsonMembers, Message, MessageKind, encoded, header as names, method, version},
+    wire::{JsonMembers, Message, encode_header_text, header as names, method, version},
 };
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
 };
 
-/// Headers that no layer above may set: they belong to the transport, or identify the gateway.
+/// Headers that no layer above may set, because they belong to the transport or authenticate the
+/// gateway.
 const RESERVED: [HeaderName; 8] = [
     header::ACCEPT,
     header::AUTHORIZATION,
@@ -22,7 +23,7 @@ const RESERVED: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// The head of the request that carries this message.
+/// Returns the headers of the request that carries this message.
 pub(super) fn for_message(
     message: &Message,
     context: &RequestContext,
@@ -31,14 +32,12 @@ pub(super) fn for_message(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in context.headers.iter() {
-        let read = name
-            .parse::<HeaderName>()
-            .ok()
-            .zip(HeaderValue::from_str(value).ok());
-        let Some((name, value)) = read.filter(|(name, _)| !RESERVED.contains(name)) else {
-            continue;
-        };
-        headers.insert(name, value);
+        if let Ok(name) = name.parse::<HeaderName>()
+            && let Ok(value) = HeaderValue::from_str(value)
+            && !RESERVED.contains(&name)
+        {
+            headers.insert(name, value);
+        }
     }
     if let Some(own_version) = message.own_version() {
         insert_header(&mut headers, names::VERSION, &own_version);
@@ -48,7 +47,7 @@ pub(super) fn for_message(
             message.method().unwrap_or_default(),
         );
         if let Some(subject) = request_subject(message) {
-            insert_header(&mut headers, names::NAME, &encoded(&subject));
+            insert_header(&mut headers, names::NAME, &encode_header_text(&subject));
         }
     } else {
         add_session(&mut headers, session);
@@ -65,7 +64,7 @@ pub(super) fn for_message(
     headers
 }
 
-/// The head of the request for what no request caused, or for what comes after an event.
+/// Returns the headers of the request for the server's own stream, or for a stream after an event.
 pub(super) fn for_stream(
     own: &HeaderMap,
     session: &UpstreamSession,
@@ -88,11 +87,12 @@ fn add_session(headers: &mut HeaderMap, session: &UpstreamSession) {
     if let Some(id) = &session.id {
         insert_header(headers, names::SESSION, id);
     }
-    let version = session
-        .version
-        .iter()
-        .filter(|version| version.as_str() >= version::V2025_06_18);
-    version.for_each(|version| insert_header(headers, names::VERSION, version));
+    // Earlier versions have no version header.
+    if let Some(version) = &session.version
+        && version.as_str() >= version::V2025_06_18
+    {
+        insert_header(headers, names::VERSION, version);
+    }
 }
 
 fn insert_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
@@ -101,12 +101,10 @@ fn insert_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// Returns the subject of a request of the newer versions.
+/// Returns the name or URI that a newer request repeats in its headers.
 fn request_subject(message: &Message) -> Option<String> {
-    let name = match message
-        .method()
-        .filter(|_| message.kind() == MessageKind::Request)?
-    {
+    message.request_id()?;
+    let name = match message.method()? {
         method::TOOLS_CALL | method::PROMPTS_GET => "name",
         method::RESOURCES_READ => "uri",
         method if method.starts_with("tasks/") => "taskId",
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_the_newer_era_repeats_in_its_head_what_it_says() {
+    fn a_newer_request_repeats_its_members_in_headers() {
         let params =
             r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
         let message = Message::request(&RequestId::Number(1), method::TOOLS_CALL, params);
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_the_older_era_names_its_session() {
+    fn an_older_request_names_its_session() {
         let session = UpstreamSession {
             id: Some("s".to_owned()),
             version: Some("2025-06-18".to_owned()),

@@ -1,7 +1,7 @@
-//! One message on its way to a server, and what comes back.
+//! The POST of one message to a server, and the reading of its response.
 
 use super::{
-    HttpConnection,
+    HttpConnection, UpstreamSession,
     event_stream::{self, EventStream},
     headers,
 };
@@ -21,19 +21,19 @@ use std::{
 };
 
 /// The most attempts to resume a stream without a new event.
-const READ_ON_MAX: u32 = 10;
+const RESUMES_MAX: u32 = 10;
 
 /// The default delay before a stream is resumed. A server may set another.
-const READ_ON_AFTER: Duration = Duration::from_millis(500);
+const RESUME_DELAY: Duration = Duration::from_millis(500);
 
-/// The longest that a server may have us wait.
-pub(super) const READ_ON_AFTER_MAX: Duration = Duration::from_secs(30);
+/// The longest delay before a stream is resumed. A server may ask for a longer one.
+pub(super) const RESUME_DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// The timeout of the request that ends a session.
-const END_SESSION_WITHIN: Duration = Duration::from_secs(2);
+const END_SESSION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sends a request and waits for its response.
-pub(super) async fn ask(
+pub(super) async fn send_request(
     shared: &Arc<HttpConnection>,
     request: &Message,
     context: &RequestContext,
@@ -42,64 +42,59 @@ pub(super) async fn ask(
     response.ok_or_else(|| no_response("the server accepted the request without a response"))
 }
 
-/// Sends a message, once. A request that was sent has a response, or is lost.
+/// Sends a message once, and returns the response if it is a request.
 pub(super) async fn send(
     shared: &Arc<HttpConnection>,
     message: &Message,
     context: &RequestContext,
 ) -> Result<Option<Message>, NoResponse> {
     if !message.asks(method::INITIALIZE) && message.own_version().is_none() {
-        open_again(shared, context).await?;
+        reopen_lost_session(shared, context).await?;
     }
-    post(shared, message, context).await
+    post_message(shared, message, context).await
 }
 
-async fn post(
+async fn post_message(
     shared: &Arc<HttpConnection>,
     message: &Message,
     context: &RequestContext,
 ) -> Result<Option<Message>, NoResponse> {
-    let session = shared.session().clone();
-    let head = match message.asks(method::INITIALIZE) {
-        true => headers::for_message(
-            message,
-            context,
-            &shared.endpoint.headers,
-            &super::UpstreamSession::default(),
-        ),
-        false => headers::for_message(message, context, &shared.endpoint.headers, &session),
+    let session = if message.asks(method::INITIALIZE) {
+        UpstreamSession::default()
+    } else {
+        shared.session().clone()
     };
-    let response = request(shared, Method::POST, head, message.bytes().clone()).await?;
-    let is_session = session.id.is_some()
-        && message.own_version().is_none()
-        && !message.asks(method::INITIALIZE);
-    if response.status() == StatusCode::NOT_FOUND && is_session {
-        shared.session().is_dead = true;
-        let reason =
-            "the server no longer knows this session; the next request opens a new one".to_owned();
+    let own_headers = &shared.endpoint.headers;
+    let headers = headers::for_message(message, context, own_headers, &session);
+    let body = message.bytes().clone();
+    let response = send_http(shared, Method::POST, headers, body).await?;
+    let is_in_session = session.id.is_some() && message.own_version().is_none();
+    // MCP up to 2025-11-25: a server answers 404 to a request in a session that has ended.
+    if response.status() == StatusCode::NOT_FOUND && is_in_session {
+        shared.session().is_lost = true;
+        let reason = "the server no longer knows this session: try again, which opens a new one";
         return Err(NoResponse {
-            reason,
+            reason: reason.to_owned(),
             sent: false,
         });
     }
-    let head = response.headers().clone();
-    let answered = ResponseReader {
+    let headers = response.headers().clone();
+    let reader = ResponseReader {
         shared,
         message,
         context,
-        last: None,
-        after: READ_ON_AFTER,
+        last_event: None,
+        resume_delay: RESUME_DELAY,
+    };
+    let answer = reader.read_response(response).await?;
+    if let Some(answer) = &answer {
+        shared.record_session(message, answer, &headers);
     }
-    .read(response)
-    .await?;
-    if let Some(response) = &answered {
-        shared.opened(message, response, &head);
-    }
-    Ok(answered)
+    Ok(answer)
 }
 
-/// Sends a request of HTTP.
-pub(super) async fn request(
+/// Sends an HTTP request.
+pub(super) async fn send_http(
     shared: &HttpConnection,
     method: Method,
     headers: HeaderMap,
@@ -109,10 +104,10 @@ pub(super) async fn request(
     *request.method_mut() = method;
     *request.uri_mut() = shared.endpoint.uri.clone();
     *request.headers_mut() = headers;
-    let sent = shared.endpoint.send(request).await;
-    sent.map_err(|unsent| NoResponse {
-        reason: unsent.reason,
-        sent: unsent.left,
+    let response = shared.endpoint.send(request).await;
+    response.map_err(|error| NoResponse {
+        reason: error.reason,
+        sent: error.was_sent,
     })
 }
 
@@ -128,80 +123,69 @@ struct ResponseReader<'a> {
     shared: &'a Arc<HttpConnection>,
     message: &'a Message,
     context: &'a RequestContext,
-    /// The last event that was read.
-    last: Option<String>,
-    /// The delay before the stream is resumed.
-    after: Duration,
+    /// The id of the last event that was read.
+    last_event: Option<String>,
+    resume_delay: Duration,
 }
 
 impl ResponseReader<'_> {
-    async fn read(mut self, response: Response<Incoming>) -> Result<Option<Message>, NoResponse> {
+    async fn read_response(
+        mut self,
+        response: Response<Incoming>,
+    ) -> Result<Option<Message>, NoResponse> {
         let status = response.status();
-        let kind = kind(&response);
         if !status.is_success() {
-            return self.read_error_response(status, response).await.map(Some);
+            return self.read_error_response(response).await.map(Some);
         }
-        let Some(id) = self
-            .message
-            .id()
-            .filter(|_| self.message.kind() == MessageKind::Request)
-            .cloned()
-        else {
+        let Some(id) = self.message.request_id().cloned() else {
             return Ok(None);
         };
-        match kind.as_str() {
+        match content_type(&response).as_str() {
             "application/json" => {
-                let broken = || no_response("the server's response broke off, or is too long");
-                let text = event_stream::read_body(response.into_body())
-                    .await
-                    .ok_or_else(broken)?;
-                let answer = self.answer_in(&id, text).await;
-                answer
-                    .map(Some)
-                    .ok_or_else(|| no_response("the server's response does not answer the request"))
+                let text = event_stream::read_body(response.into_body()).await;
+                let text = text.ok_or_else(|| {
+                    no_response("the server's response broke off, or is too long")
+                })?;
+                match self.find_answer(&id, text).await {
+                    Some(answer) => Ok(Some(answer)),
+                    None => Err(no_response("the server's response is to another request")),
+                }
             }
-            "text/event-stream" => self
-                .follow(&id, EventStream::from_body(response.into_body()))
-                .await
-                .map(Some),
+            "text/event-stream" => {
+                let events = EventStream::from_body(response.into_body());
+                self.follow_stream(&id, events).await.map(Some)
+            }
             _ if status == StatusCode::ACCEPTED => Ok(None),
             other => Err(no_response(format!(
-                "the server answered content of the kind `{other}`, which no answer is"
+                "the server responded with the content type `{other}`"
             ))),
         }
     }
 
-    /// An error of the protocol is an answer; anything else leaves open what became of the request.
+    /// Reads a response with an error status. A protocol error is an answer. All else leaves open
+    /// whether the request had an effect.
     async fn read_error_response(
         &self,
-        status: StatusCode,
         response: Response<Incoming>,
     ) -> Result<Message, NoResponse> {
+        let status = response.status();
         let text = event_stream::read_body(response.into_body())
             .await
             .unwrap_or_default();
-        let error = Message::read(text)
-            .ok()
-            .filter(|message| message.kind() == MessageKind::Error);
-        let fits = |error: &Message| error.id().is_none() || error.id() == self.message.id();
-        let body = error
-            .as_ref()
-            .filter(|error| fits(error))
-            .and_then(Message::body);
-        let own = self
-            .message
-            .id()
-            .filter(|_| self.message.kind() == MessageKind::Request);
-        match (body, own) {
-            (Some(body), Some(id)) => Ok(Message::response(Some(id), "error", body)),
-            _ => Err(no_response(format!(
-                "the server answered with the status {status}"
-            ))),
+        if let Some(id) = self.message.request_id()
+            && let Ok(answer) = Message::read(text)
+            && let Some(error) = answer.error()
+            && answer.id().is_none_or(|own| own == id)
+        {
+            return Ok(Message::response(Some(id), "error", error));
         }
+        Err(no_response(format!(
+            "the server responded with the status {status}"
+        )))
     }
 
-    /// The response among these messages. The others are taken in.
-    async fn answer_in(&self, id: &RequestId, text: Bytes) -> Option<Message> {
+    /// Returns the response to the request among these messages, and delivers all others.
+    async fn find_answer(&self, id: &RequestId, text: Bytes) -> Option<Message> {
         let mut answer = None;
         for message in Message::read_all(text) {
             match message {
@@ -210,126 +194,130 @@ impl ResponseReader<'_> {
                 {
                     answer = Some(message);
                 }
-                Ok(message) => self.shared.take_in(message, Some(self.context)).await,
-                Err(unreadable) => {
-                    tracing::warn!(why = %unreadable, "the server sent what is no message")
-                }
+                Ok(message) => self.shared.deliver_other(message, Some(self.context)).await,
+                Err(error) => tracing::warn!(%error, "skipped an invalid message of the server"),
             }
         }
         answer
     }
 
-    /// Reads events until the response has come. A stream of a session that breaks off is read on from where it broke.
-    async fn follow(
+    /// Reads events until the response has come. In a session, a broken stream is resumed.
+    async fn follow_stream(
         &mut self,
         id: &RequestId,
         mut events: EventStream,
     ) -> Result<Message, NoResponse> {
-        let mut in_vain = 0;
+        let mut resumes = 0;
         loop {
             while let Some(event) = events.next().await {
-                if let Some(place) = event.id.filter(|place| !place.is_empty()) {
-                    self.last = Some(place);
-                    in_vain = 0;
+                if let Some(event_id) = event.id.filter(|event_id| !event_id.is_empty()) {
+                    self.last_event = Some(event_id);
+                    resumes = 0;
                 }
-                self.after = event.retry.map_or(self.after, |ms| {
-                    Duration::from_millis(ms).min(READ_ON_AFTER_MAX)
-                });
+                if let Some(ms) = event.retry {
+                    self.resume_delay = Duration::from_millis(ms).min(RESUME_DELAY_MAX);
+                }
                 let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else {
                     continue;
                 };
-                if let Some(answer) = self.answer_in(id, data.into()).await {
+                if let Some(answer) = self.find_answer(id, data.into()).await {
                     return Ok(answer);
                 }
             }
-            in_vain += 1;
-            if in_vain > READ_ON_MAX || self.last.is_none() || self.message.own_version().is_some()
-            {
-                return Err(no_response(
-                    "the server's stream broke off before the response",
-                ));
+            resumes += 1;
+            // Since 2026-07-28 streams cannot be resumed.
+            let is_resumable = self.last_event.is_some() && self.message.own_version().is_none();
+            if !is_resumable || resumes > RESUMES_MAX {
+                let reason = "the server's stream broke off before the response";
+                return Err(no_response(reason));
             }
-            tokio::time::sleep(self.after).await;
-            events = self.read_on().await?;
+            tokio::time::sleep(self.resume_delay).await;
+            events = self.resume_stream().await?;
         }
     }
 
-    /// The stream from where it broke: nothing is sent again by that.
-    async fn read_on(&self) -> Result<EventStream, NoResponse> {
+    /// Opens the stream after the last event. That sends no request again.
+    async fn resume_stream(&self) -> Result<EventStream, NoResponse> {
         let session = self.shared.session().clone();
-        let head = headers::for_stream(
-            &self.shared.endpoint.headers,
-            &session,
-            self.last.as_deref(),
-        );
-        let response = request(self.shared, Method::GET, head, Bytes::new()).await;
-        let response = response.map_err(|lost| NoResponse { sent: true, ..lost })?;
-        if response.status().is_success() && kind(&response) == "text/event-stream" {
+        let own_headers = &self.shared.endpoint.headers;
+        let headers = headers::for_stream(own_headers, &session, self.last_event.as_deref());
+        let response = send_http(self.shared, Method::GET, headers, Bytes::new()).await;
+        // The GET may not have been sent, but the request of the stream was.
+        let response = response.map_err(|error| NoResponse {
+            sent: true,
+            ..error
+        })?;
+        if response.status().is_success() && content_type(&response) == "text/event-stream" {
             return Ok(EventStream::from_body(response.into_body()));
         }
         Err(no_response(
-            "the server's stream broke off before the response, and cannot be read on",
+            "the server's stream broke off before the response, and cannot be resumed",
         ))
     }
 }
 
-/// The kind of content, without its parameters.
-pub(super) fn kind(response: &Response<Incoming>) -> String {
-    let kind = response
+/// Returns the content type of a response, without its parameters.
+pub(super) fn content_type(response: &Response<Incoming>) -> String {
+    let value = response
         .headers()
         .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
+        .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    kind.split(';')
+    value
+        .split(';')
         .next()
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase()
 }
 
-/// Opens a session again that the server no longer knows, as it was opened by its client.
-async fn open_again(
+/// Opens a session again that the server no longer knows, with the client's own `initialize`.
+async fn reopen_lost_session(
     shared: &Arc<HttpConnection>,
     context: &RequestContext,
 ) -> Result<(), NoResponse> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    if !shared.session().is_dead {
+    if !shared.session().is_lost {
         return Ok(());
     }
-    let _one_at_a_time = shared.opening.lock().await;
+    let _guard = shared.reopening.lock().await;
+    // Another request may have opened it in the meantime.
     let session = shared.session().clone();
-    let Some(initialize) = session.initialize.filter(|_| session.is_dead) else {
+    let Some(initialize) = session.initialize else {
         return Ok(());
     };
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let id =
-        RequestId::Text(format!("dev.semel/{}/initialize/{number}", std::process::id()).into());
-    let not_sent = |what: String| NoResponse {
-        reason: format!("no new session can be opened: {what}"),
+    if !session.is_lost {
+        return Ok(());
+    }
+    let failed = |reason: String| NoResponse {
+        reason: format!("no new session can be opened: {reason}"),
         sent: false,
     };
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let id = RequestId::Text(format!("dev.semel/{process}/initialize/{number}").into());
     let context = context.without_client();
-    let opened = post(shared, &initialize.with_id(&id), &context)
+    let response = post_message(shared, &initialize.with_id(&id), &context)
         .await
-        .map_err(|lost| not_sent(lost.reason))?;
-    if opened.is_none_or(|response| response.kind() != MessageKind::Result) {
-        return Err(not_sent("the server refuses it".to_owned()));
+        .map_err(|error| failed(error.reason))?;
+    if response.is_none_or(|response| response.kind() != MessageKind::Result) {
+        return Err(failed("the server refuses it".to_owned()));
     }
     let initialized = Message::notification(method::INITIALIZED, "{}");
-    post(shared, &initialized, &context)
-        .await
-        .map(drop)
-        .map_err(|lost| not_sent(lost.reason))
+    match post_message(shared, &initialized, &context).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failed(error.reason)),
+    }
 }
 
-/// Tells the server that its session ends.
+/// Ends the session at the server.
 pub(super) async fn end_session(shared: &HttpConnection) {
     let session = shared.session().clone();
-    if session.id.is_none() || session.is_dead {
+    if session.id.is_none() || session.is_lost {
         return;
     }
-    let head = headers::for_stream(&shared.endpoint.headers, &session, None);
-    let ended = request(shared, Method::DELETE, head, Bytes::new());
-    // A server that does not hear it ends the session for itself.
-    let _ = tokio::time::timeout(END_SESSION_WITHIN, ended).await;
+    let headers = headers::for_stream(&shared.endpoint.headers, &session, None);
+    let ended = send_http(shared, Method::DELETE, headers, Bytes::new());
+    // A server that does not receive it ends the session by its own timeout.
+    let _ = tokio::time::timeout(END_SESSION_TIMEOUT, ended).await;
 }

@@ -1,83 +1,80 @@
-//! The stream of what no request caused.
+//! The stream of a server's messages that belong to no request.
 
 use super::{
     HttpConnection,
     event_stream::EventStream,
     headers,
-    post::{READ_ON_AFTER_MAX, kind, request},
+    post::{RESUME_DELAY_MAX, content_type, send_http},
 };
 use crate::wire::Message;
 use bytes::Bytes;
 use hyper::Method;
 use std::{sync::Arc, time::Duration};
 
-/// The initial delay before the stream is opened again. It doubles after each attempt without an event.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The initial delay before the stream is opened again. It doubles after each attempt without an
+/// event.
+const REOPEN_DELAY: Duration = Duration::from_secs(1);
 
-/// Reads the stream until the connection ends, or the server has none.
-pub(super) async fn follow(shared: Arc<HttpConnection>) {
+/// Reads the stream until the connection closes, or the server has no such stream.
+pub(super) async fn follow_stream(shared: Arc<HttpConnection>) {
     let closing = shared.closing.clone();
     tokio::select! {
-        () = read(&shared) => shared.session().is_listening = false,
+        () = read_streams(&shared) => shared.session().is_listening = false,
         () = closing.cancelled() => {}
     }
 }
 
-async fn read(shared: &HttpConnection) {
-    let mut last = None;
-    let mut after = AGAIN_AFTER;
+async fn read_streams(shared: &HttpConnection) {
+    let mut last_event = None;
+    let mut delay = REOPEN_DELAY;
     loop {
         let session = shared.session().clone();
-        let head = headers::for_stream(&shared.endpoint.headers, &session, last.as_deref());
-        match request(shared, Method::GET, head, Bytes::new()).await {
+        let headers =
+            headers::for_stream(&shared.endpoint.headers, &session, last_event.as_deref());
+        match send_http(shared, Method::GET, headers, Bytes::new()).await {
             Ok(response)
-                if response.status().is_success() && kind(&response) == "text/event-stream" =>
+                if response.status().is_success()
+                    && content_type(&response) == "text/event-stream" =>
             {
-                if take_all(
-                    shared,
-                    EventStream::from_body(response.into_body()),
-                    &mut last,
-                )
-                .await
-                {
-                    after = AGAIN_AFTER;
+                let events = EventStream::from_body(response.into_body());
+                if deliver_events(shared, events, &mut last_event).await {
+                    delay = REOPEN_DELAY;
                 }
             }
-            // It is for another day, or for a session that is opened anew.
-            Ok(response) if response.status().is_server_error() => last = None,
-            Ok(response) if shared.session().id != session.id => drop(response),
+            // The server may recover, but may no longer have the events.
+            Ok(response) if response.status().is_server_error() => last_event = None,
+            // The session was opened again in the meantime: the new one may have a stream.
+            Ok(_) if shared.session().id != session.id => {}
+            // The server has no such stream: MCP lets it answer 405.
             Ok(_) => return,
-            Err(lost) => tracing::debug!(%lost, "the server's own stream cannot be read"),
+            Err(error) => tracing::debug!(%error, "the server's own stream cannot be read"),
         }
-        tokio::time::sleep(after).await;
-        after = (after * 2).min(READ_ON_AFTER_MAX);
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(RESUME_DELAY_MAX);
     }
 }
 
-/// Returns true if there was an event.
-async fn take_all(
+/// Delivers the messages of all events. Returns true if there was an event.
+async fn deliver_events(
     shared: &HttpConnection,
     mut events: EventStream,
-    last: &mut Option<String>,
+    last_event: &mut Option<String>,
 ) -> bool {
-    let mut came = false;
+    let mut has_events = false;
     while let Some(event) = events.next().await {
-        came = true;
-        *last = event
-            .id
-            .filter(|place| !place.is_empty())
-            .or_else(|| last.take());
+        has_events = true;
+        if let Some(id) = event.id.filter(|id| !id.is_empty()) {
+            *last_event = Some(id);
+        }
         let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else {
             continue;
         };
         for message in Message::read_all(data) {
             match message {
-                Ok(message) => shared.take_in(message, None).await,
-                Err(unreadable) => {
-                    tracing::warn!(why = %unreadable, "the server sent what is no message")
-                }
+                Ok(message) => shared.deliver_other(message, None).await,
+                Err(error) => tracing::warn!(%error, "skipped an invalid message of the server"),
             }
         }
     }
-    came
+    has_events
 }
