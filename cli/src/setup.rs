@@ -8,7 +8,7 @@ use semel::{
     engine::{ChildCompiler, DecisionLimits, Engine, EngineBuilder, Limits},
     runtime::{LedgerError, OpenError},
 };
-use semel_config::{Config, SetupError, Environment};
+use semel_config::{Config, Environment, SetupError};
 use semel_mcp::metrics::Metrics;
 use std::sync::Arc;
 
@@ -20,8 +20,7 @@ pub(crate) const COMPILE_COMMAND: &str = "compile-for-parent";
 
 /// Reads the configuration.
 pub(crate) fn load_config(args: &ConfigArgs) -> Result<Config, CommandError> {
-    Config::load(args.config.as_deref(), &Environment::from_process())
-        .or_exit(ExitReason::Config)
+    Config::load(args.config.as_deref(), &Environment::from_process()).or_exit(ExitReason::Config)
 }
 
 /// Builds an engine for a command that makes a few decisions and ends.
