@@ -3,22 +3,22 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use semel::store::MemoryStore;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#;
-const ASKS: Fate = Fate::Answered(
+const ASKS: CallFate = CallFate::Answered(
     "result",
     r#"{"resultType":"input_required","inputRequests":{"sure":{"method":"elicitation/create","params":{}}},"requestState":"s1"}"#,
 );
-const DONE: Fate = Fate::Answered(
+const DONE: CallFate = CallFate::Answered(
     "result",
     r#"{"resultType":"complete","content":[{"type":"text","text":"paid"}]}"#,
 );
-const TASK: Fate = Fate::Answered(
+const TASK: CallFate = CallFate::Answered(
     "result",
     r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":60000}"#,
 );
@@ -47,7 +47,7 @@ async fn result(agent: &mut Agent) -> (Value, String) {
 
 #[tokio::test]
 async fn the_question_goes_to_the_client_and_its_answer_goes_on() {
-    let server = Scripted::new(TOOLS, [ASKS, ASKS, DONE]);
+    let server = ScriptedServer::new(TOOLS, [ASKS, ASKS, DONE]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     agent.pay(1, 30).await;
     let (question, answer) = result(&mut agent).await;
@@ -79,7 +79,7 @@ async fn the_question_goes_to_the_client_and_its_answer_goes_on() {
 
 #[tokio::test]
 async fn who_calls_anew_meanwhile_is_asked_the_same_and_nothing_is_sent() {
-    let server = Scripted::new(TOOLS, [ASKS, DONE]);
+    let server = ScriptedServer::new(TOOLS, [ASKS, DONE]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     for id in [1, 2] {
         agent.pay(id, 30).await;
@@ -101,7 +101,7 @@ async fn who_calls_anew_meanwhile_is_asked_the_same_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn an_answer_of_another_call_or_to_nothing_is_not_sent() {
-    let server = Scripted::new(TOOLS, [ASKS, DONE]);
+    let server = ScriptedServer::new(TOOLS, [ASKS, DONE]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     answer_question(&mut agent, 1, 30, "s1").await;
     assert_eq!(result(&mut agent).await.1, "refused", "nothing waits");
@@ -117,7 +117,7 @@ async fn an_answer_of_another_call_or_to_nothing_is_not_sent() {
 
 #[tokio::test]
 async fn a_repeated_answer_is_replayed_the_outcome() {
-    let server = Scripted::new(TOOLS, [ASKS, DONE]);
+    let server = ScriptedServer::new(TOOLS, [ASKS, DONE]);
     let policy = (
         "intent",
         json!({ "operation": "pay", "identity": ["/amount"] }),
@@ -145,12 +145,12 @@ async fn a_repeated_answer_is_replayed_the_outcome() {
 
 #[tokio::test]
 async fn a_later_round_that_is_lost_leaves_the_whole_in_doubt() {
-    let turned_away = Fate::Answered(
+    let turned_away = CallFate::Answered(
         "error",
         r#"{"code":-32602,"message":"that state is too old"}"#,
     );
-    for later in [Fate::Lost, turned_away] {
-        let server = Scripted::new(TOOLS, [ASKS, later]);
+    for later in [CallFate::Lost, turned_away] {
+        let server = ScriptedServer::new(TOOLS, [ASKS, later]);
         let mut agent = Agent::of(Setup::default(), server.clone()).await;
         agent.pay(1, 30).await;
         agent.read().await;
@@ -164,7 +164,7 @@ async fn a_later_round_that_is_lost_leaves_the_whole_in_doubt() {
 
 #[tokio::test]
 async fn what_a_task_comes_to_is_the_outcome() {
-    let server = Scripted::new(TOOLS, [TASK]);
+    let server = ScriptedServer::new(TOOLS, [TASK]);
     let policy = (
         "intent",
         json!({ "operation": "pay", "identity": ["/amount"] }),
@@ -200,7 +200,7 @@ async fn what_a_task_comes_to_is_the_outcome() {
     assert_eq!(server.count(), 1);
 }
 
-const OLDER_TASK: Fate = Fate::Answered(
+const OLDER_TASK: CallFate = CallFate::Answered(
     "result",
     r#"{"task":{"taskId":"t1","status":"working","ttl":60000}}"#,
 );
@@ -219,7 +219,7 @@ async fn ask_for_result(agent: &mut Agent, id: i64) -> Value {
 
 #[tokio::test]
 async fn who_has_the_outcome_of_a_task_and_calls_again_means_it() {
-    let server = Scripted::new(TOOLS, [OLDER_TASK, DONE]);
+    let server = ScriptedServer::new(TOOLS, [OLDER_TASK, DONE]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     agent.pay(1, 30).await;
     agent.read().await;
@@ -235,7 +235,7 @@ async fn who_has_the_outcome_of_a_task_and_calls_again_means_it() {
 
 #[tokio::test]
 async fn the_outcome_of_a_task_that_nobody_read_is_replayed() {
-    let server = Scripted::new(TOOLS, [OLDER_TASK, DONE]);
+    let server = ScriptedServer::new(TOOLS, [OLDER_TASK, DONE]);
     // Nothing is believed to be received.
     let file = "[defaults]\ntaken_within = \"0s\"\n";
     let mut agent = Agent::of(
@@ -264,14 +264,14 @@ async fn the_outcome_of_a_task_that_nobody_read_is_replayed() {
 async fn again(
     store: &Arc<MemoryStore>,
     policy: (&'static str, Value),
-    server: &Arc<Scripted>,
+    server: &Arc<ScriptedServer>,
 ) -> Agent {
     let setup = Setup {
         store: Arc::<MemoryStore>::clone(store),
         policy,
         ..Setup::default()
     };
-    Agent::of(setup, Arc::<Scripted>::clone(server)).await
+    Agent::of(setup, Arc::<ScriptedServer>::clone(server)).await
 }
 
 fn paying() -> (&'static str, Value) {
@@ -284,7 +284,7 @@ fn paying() -> (&'static str, Value) {
 #[tokio::test]
 async fn a_gateway_started_again_goes_on_with_what_its_server_asked() {
     let (server, store) = (
-        Scripted::new(TOOLS, [ASKS, DONE]),
+        ScriptedServer::new(TOOLS, [ASKS, DONE]),
         Arc::new(MemoryStore::new()),
     );
     let mut before = again(&store, paying(), &server).await;
@@ -305,7 +305,10 @@ async fn a_gateway_started_again_goes_on_with_what_its_server_asked() {
 
 #[tokio::test]
 async fn a_gateway_started_again_settles_a_task_once_its_call_was_made_again() {
-    let (server, store) = (Scripted::new(TOOLS, [TASK]), Arc::new(MemoryStore::new()));
+    let (server, store) = (
+        ScriptedServer::new(TOOLS, [TASK]),
+        Arc::new(MemoryStore::new()),
+    );
     let mut before = again(&store, paying(), &server).await;
     before.pay(1, 30).await;
     before.read().await;
@@ -324,12 +327,12 @@ async fn a_gateway_started_again_settles_a_task_once_its_call_was_made_again() {
 
 #[tokio::test]
 async fn what_a_gateway_left_waiting_is_held_once_its_time_is_over_and_never_sent_again() {
-    let short = Fate::Answered(
+    let short = CallFate::Answered(
         "result",
         r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":1000}"#,
     );
     let (server, store) = (
-        Scripted::new(TOOLS, [short, DONE]),
+        ScriptedServer::new(TOOLS, [short, DONE]),
         Arc::new(MemoryStore::new()),
     );
     let mut before = again(&store, paying(), &server).await;

@@ -6,8 +6,8 @@
 //! combinations.
 
 use crate::{
-    peers::{Client, Library, Server, Speaks},
-    plays::Play,
+    peers::{Client, Library, Server, SpokenVersions},
+    plays::ClientRun,
 };
 
 /// For servers with the tools `look`, `order` and `refuse`.
@@ -38,7 +38,7 @@ pub const GRAPH: &str = r#"[["read_graph", {}], ["create_entities", {"entities":
     ["delete_observations", {"deletions": [{"entityName": "Ada", "observations": ["counts"]}]}], ["read_graph", {}]]"#;
 
 fn is_the_same(client: Client, server: Server, doubted: &[&str]) {
-    Play::of(client, server).is_the_same(doubted);
+    ClientRun::of(client, server).is_the_same(doubted);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn every_feature_of_everything_by_the_library_of_the_older_era() {
 #[test]
 fn every_feature_of_everything_by_the_library_of_both_eras() {
     is_the_same(
-        Client::Everything(Library::Node(Speaks::Older)),
+        Client::Everything(Library::Node(SpokenVersions::Older)),
         Server::Everything,
         &[],
     );
@@ -63,7 +63,7 @@ fn files_by_the_library_of_the_older_era() {
 #[test]
 fn files_by_python() {
     is_the_same(
-        Client::Tools(Library::Python(Speaks::Older), FILES),
+        Client::Tools(Library::Python(SpokenVersions::Older), FILES),
         Server::Filesystem,
         &[],
     );
@@ -72,7 +72,7 @@ fn files_by_python() {
 #[test]
 fn a_graph_by_the_library_of_both_eras() {
     is_the_same(
-        Client::Tools(Library::Node(Speaks::Older), GRAPH),
+        Client::Tools(Library::Node(SpokenVersions::Older), GRAPH),
         Server::Memory,
         &[],
     );
@@ -81,7 +81,7 @@ fn a_graph_by_the_library_of_both_eras() {
 #[test]
 fn a_graph_by_python() {
     is_the_same(
-        Client::Tools(Library::Python(Speaks::Older), GRAPH),
+        Client::Tools(Library::Python(SpokenVersions::Older), GRAPH),
         Server::Memory,
         &[],
     );
@@ -99,7 +99,7 @@ fn a_server_of_both_eras_by_an_older_client() {
 #[test]
 fn a_server_of_the_newer_era_by_typescript() {
     is_the_same(
-        Client::Tools(Library::Node(Speaks::Newer), ORDERS),
+        Client::Tools(Library::Node(SpokenVersions::Newer), ORDERS),
         Server::BothEras("reject"),
         DOUBTED,
     );
@@ -108,7 +108,7 @@ fn a_server_of_the_newer_era_by_typescript() {
 #[test]
 fn a_server_of_the_newer_era_by_python() {
     is_the_same(
-        Client::Tools(Library::Python(Speaks::Both), ORDERS),
+        Client::Tools(Library::Python(SpokenVersions::Both), ORDERS),
         Server::BothEras("reject"),
         DOUBTED,
     );
@@ -117,7 +117,7 @@ fn a_server_of_the_newer_era_by_python() {
 #[test]
 fn questions_of_a_server_of_the_newer_era() {
     is_the_same(
-        Client::Tools(Library::Node(Speaks::Newer), QUESTIONS),
+        Client::Tools(Library::Node(SpokenVersions::Newer), QUESTIONS),
         Server::BothEras("reject"),
         DOUBTED,
     );
@@ -126,7 +126,7 @@ fn questions_of_a_server_of_the_newer_era() {
 #[test]
 fn fast_mcp_by_python() {
     is_the_same(
-        Client::Tools(Library::Python(Speaks::Both), ORDERS),
+        Client::Tools(Library::Python(SpokenVersions::Both), ORDERS),
         Server::FastMcp,
         &["refuse", "wrong", "nothing"],
     );
@@ -135,7 +135,7 @@ fn fast_mcp_by_python() {
 #[test]
 fn fast_mcp_by_typescript() {
     is_the_same(
-        Client::Tools(Library::Node(Speaks::Older), ORDERS),
+        Client::Tools(Library::Node(SpokenVersions::Older), ORDERS),
         Server::FastMcp,
         &["refuse", "wrong", "nothing"],
     );
@@ -158,7 +158,7 @@ fn the_command_line_of_the_inspector() {
         ],
     ];
     for line in LINES {
-        let (bare, through) = Play::of(Client::Inspector(line), Server::Everything).both();
+        let (bare, through) = ClientRun::of(Client::Inspector(line), Server::Everything).both();
         through.is_as(&bare, &[]);
     }
 }

@@ -4,12 +4,12 @@
 
 use crate::{
     peers,
-    session::{Scene, Way},
+    session::{Route, Scene},
 };
 use std::process::Command;
 
 /// Lets the framework pay once, and returns the number of payments and the answer that it got.
-fn pays(framework: &str, fault: &str, way: Way) -> (usize, String) {
+fn pays(framework: &str, fault: &str, way: Route) -> (usize, String) {
     let scene = Scene::with(fault);
     let server = scene.command(way);
     let mut agent = Command::new("timeout");
@@ -33,9 +33,9 @@ fn pays(framework: &str, fault: &str, way: Way) -> (usize, String) {
 }
 
 fn takes_effect_once(framework: &str, fault: &str) -> String {
-    let (effects, told) = pays(framework, fault, Way::Bare);
+    let (effects, told) = pays(framework, fault, Route::Bare);
     assert_eq!(effects, 2, "the control: {framework} {fault}: {told}");
-    let (effects, told) = pays(framework, fault, Way::Guarded);
+    let (effects, told) = pays(framework, fault, Route::Guarded);
     assert_eq!(effects, 1, "{framework} {fault}: {told}");
     told
 }

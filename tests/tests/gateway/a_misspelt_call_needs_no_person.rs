@@ -3,7 +3,7 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const TOOLS: &str = r#"{"tools":[
 
 /// The answer's word to a call of this tool that fails with this text, and to the same call made once more.
 async fn answers(tool: &str, amount: &str, fails_with: &'static str) -> [serde_json::Value; 2] {
-    let server = Scripted::new(TOOLS, [Fate::Answered("result", fails_with)]);
+    let server = ScriptedServer::new(TOOLS, [CallFate::Answered("result", fails_with)]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     let mut words = [json!(null), json!(null)];
     for (id, word) in (1..).zip(&mut words) {

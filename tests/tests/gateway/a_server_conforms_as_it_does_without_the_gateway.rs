@@ -5,8 +5,8 @@
 //! chose a stream of events; the gateway gives an answer that is alone as one JSON text, which the protocol leaves open.
 
 use crate::{
-    peers::{Listening, command, conformance, conforming, semel},
-    plays::Stage,
+    peers::{ListeningProcess, command, conformance, conforming, semel},
+    plays::RunFolder,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
@@ -22,7 +22,7 @@ const FRAMING: [&str; 3] = [
 type Verdicts = BTreeMap<(String, String), String>;
 
 /// Has the suite judge the server at this address.
-fn judged(stage: &Stage, url: &str, name: &str) -> Verdicts {
+fn judged(stage: &RunFolder, url: &str, name: &str) -> Verdicts {
     let folder = stage.0.path().join(name);
     let mut suite = stage.set(conformance());
     suite.args(["--url", url, "--output-dir"]).arg(&folder);
@@ -50,10 +50,10 @@ fn read(folder: &Path, verdicts: &mut Verdicts) {
 
 #[test]
 fn every_verdict_of_the_conformance_suite_is_the_same() {
-    let stage = Stage::new();
-    let server = Listening::start(|port| stage.set(conforming(port)));
+    let stage = RunFolder::new();
+    let server = ListeningProcess::start(|port| stage.set(conforming(port)));
     let bare = judged(&stage, &server.url, "bare");
-    let gateway = Listening::start(|port| {
+    let gateway = ListeningProcess::start(|port| {
         let listen = format!("127.0.0.1:{port}");
         let words = [
             semel().into(),

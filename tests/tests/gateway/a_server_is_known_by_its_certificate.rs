@@ -3,8 +3,10 @@
 //! neither the call nor the secret in its headers.
 
 use crate::{
-    far::{Came, Far, Heard, ask, context, json_of, result, status},
     peers,
+    raw_server::{
+        RawServer, ReceivedRequest, RecordingClient, ask, context, json_of, result, status,
+    },
 };
 use rustls::{
     ServerConfig,
@@ -35,7 +37,7 @@ fn certificate(name: &str) -> PathBuf {
 }
 
 /// A server with the certificate of `localhost`.
-async fn encrypted() -> Far {
+async fn encrypted() -> RawServer {
     let chain = CertificateDer::from_pem_file(certificate("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(certificate("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -44,10 +46,10 @@ async fn encrypted() -> Far {
         .unwrap()
         .with_no_client_auth();
     let config = config.with_single_cert(vec![chain], key).unwrap();
-    Far::encrypted(TlsAcceptor::from(Arc::new(config)), answer).await
+    RawServer::encrypted(TlsAcceptor::from(Arc::new(config)), answer).await
 }
 
-fn answer(came: &Came) -> String {
+fn answer(came: &ReceivedRequest) -> String {
     let said = |said: Value| {
         json_of(
             200,
@@ -68,7 +70,7 @@ fn answer(came: &Came) -> String {
     }
 }
 
-fn is_call(came: &Came) -> bool {
+fn is_call(came: &ReceivedRequest) -> bool {
     came.method() == "tools/call"
 }
 
@@ -166,8 +168,11 @@ fn plain(speaks: bool) -> String {
 /// A server that takes a connection and says nothing is not waited for as one that works.
 async fn silence() {
     let endpoint = ServerEndpoint::new(&plain(false), &[]).unwrap();
-    let client = Arc::new(Heard::default());
-    let connection = HttpUpstream::new(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let client = Arc::new(RecordingClient::default());
+    let connection = HttpUpstream::new(
+        Arc::new(endpoint),
+        Arc::<RecordingClient>::clone(&client) as _,
+    );
     let lost = connection
         .request(ask(1, "tools/call"), &context(&client))
         .await

@@ -2,7 +2,10 @@
 //! repeats the request pays twice, and one that reports "not sent" may be wrong. The request is
 //! sent once, and its effect is reported as unknown.
 
-use crate::far::{Came, Far, Heard, ask, context, event, events_of, json_of, result, status};
+use crate::raw_server::{
+    RawServer, ReceivedRequest, RecordingClient, ask, context, event, events_of, json_of, result,
+    status,
+};
 use semel_mcp::{
     layer::Upstream,
     upstream::{HttpUpstream, ServerEndpoint},
@@ -19,13 +22,13 @@ use std::{
 
 const WORDS: usize = 4;
 
-fn is_call(came: &Came) -> bool {
+fn is_call(came: &ReceivedRequest) -> bool {
     came.method() == "tools/call"
 }
 
 /// A server whose streams break off after so many events; a client that reconnects gets the rest.
-async fn breaking_off(after: usize, has_ids: bool) -> Far {
-    Far::answering(move |came| {
+async fn breaking_off(after: usize, has_ids: bool) -> RawServer {
+    RawServer::answering(move |came| {
         let id = if came.is_get() { json!(1) } else { came.body["id"].clone() };
         let place = came.header("last-event-id").map_or(0, |place| place.parse::<usize>().unwrap());
         let word =
@@ -49,8 +52,8 @@ async fn breaking_off(after: usize, has_ids: bool) -> Far {
 async fn a_stream_that_breaks_at_any_event_is_read_on_and_nothing_is_sent_again() {
     for cut in 1..=WORDS + 1 {
         let far = breaking_off(cut, true).await;
-        let client = Arc::new(Heard::default());
-        let connection = far.connection(Arc::<Heard>::clone(&client));
+        let client = Arc::new(RecordingClient::default());
+        let connection = far.connection(Arc::<RecordingClient>::clone(&client));
         let response = connection
             .request(ask(1, "tools/call"), &context(&client))
             .await
@@ -70,9 +73,9 @@ async fn a_stream_that_breaks_at_any_event_is_read_on_and_nothing_is_sent_again(
 async fn where_it_cannot_be_read_on_it_is_open_what_became_of_the_request() {
     for cut in 0..=WORDS {
         let far = breaking_off(cut, false).await;
-        let client = Arc::new(Heard::default());
+        let client = Arc::new(RecordingClient::default());
         let lost = far
-            .connection(Arc::<Heard>::clone(&client))
+            .connection(Arc::<RecordingClient>::clone(&client))
             .request(ask(1, "tools/call"), &context(&client))
             .await;
         assert!(lost.unwrap_err().sent, "cut after {cut}");
@@ -85,10 +88,10 @@ async fn a_connection_that_breaks_at_any_byte_of_the_response_leaves_it_open() {
     let whole = json_of(200, "", &result(&json!(1)));
     for cut in 0..=whole.len() {
         let text = whole[..cut].to_owned();
-        let far = Far::answering(move |_| text.clone()).await;
-        let client = Arc::new(Heard::default());
+        let far = RawServer::answering(move |_| text.clone()).await;
+        let client = Arc::new(RecordingClient::default());
         let answered = far
-            .connection(Arc::<Heard>::clone(&client))
+            .connection(Arc::<RecordingClient>::clone(&client))
             .request(ask(1, "tools/call"), &context(&client))
             .await;
         match answered {
@@ -101,22 +104,25 @@ async fn a_connection_that_breaks_at_any_byte_of_the_response_leaves_it_open() {
 
 #[tokio::test]
 async fn only_what_cannot_have_arrived_was_not_sent() {
-    let client = Arc::new(Heard::default());
+    let client = Arc::new(RecordingClient::default());
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let endpoint = ServerEndpoint::new(&format!("http://{nobody}/mcp"), &[]).unwrap();
-    let connection = HttpUpstream::new(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let connection = HttpUpstream::new(
+        Arc::new(endpoint),
+        Arc::<RecordingClient>::clone(&client) as _,
+    );
     let lost = connection
         .request(ask(1, "tools/call"), &context(&client))
         .await
         .unwrap_err();
     assert!(!lost.sent, "{lost}");
     for code in [202, 204, 401, 404, 429, 500, 503] {
-        let far = Far::answering(move |_| status(code)).await;
+        let far = RawServer::answering(move |_| status(code)).await;
         let lost = far
-            .connection(Arc::<Heard>::clone(&client))
+            .connection(Arc::<RecordingClient>::clone(&client))
             .request(ask(1, "tools/call"), &context(&client))
             .await;
         assert!(lost.unwrap_err().sent, "the control: {code}");
@@ -124,9 +130,9 @@ async fn only_what_cannot_have_arrived_was_not_sent() {
 }
 
 /// A server with sessions, of which it forgets the first.
-async fn forgetful() -> Far {
+async fn forgetful() -> RawServer {
     let sessions = AtomicUsize::new(0);
-    Far::answering(move |came| match came.method() {
+    RawServer::answering(move |came| match came.method() {
         "initialize" => {
             let session = sessions.fetch_add(1, Ordering::SeqCst) + 1;
             let answer =
@@ -143,8 +149,8 @@ async fn forgetful() -> Far {
 #[tokio::test]
 async fn a_session_that_the_server_forgot_is_opened_again_for_the_next_request() {
     let far = forgetful().await;
-    let client = Arc::new(Heard::default());
-    let connection = far.connection(Arc::<Heard>::clone(&client));
+    let client = Arc::new(RecordingClient::default());
+    let connection = far.connection(Arc::<RecordingClient>::clone(&client));
     connection
         .request(ask(0, "initialize"), &context(&client))
         .await
@@ -188,14 +194,14 @@ async fn a_session_that_the_server_forgot_is_opened_again_for_the_next_request()
 #[tokio::test]
 async fn the_servers_own_stream_is_read_only_once_the_clients_is() {
     let said = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
-    let far = Far::answering(move |came| match came.method() {
+    let far = RawServer::answering(move |came| match came.method() {
         _ if came.is_get() => events_of(&event("1", &said)),
         "initialize" => json_of(200, "mcp-session-id: s1\r\n", &result(&came.body["id"])),
         _ => status(202),
     })
     .await;
-    let client = Arc::new(Heard::default());
-    let connection = far.connection(Arc::<Heard>::clone(&client));
+    let client = Arc::new(RecordingClient::default());
+    let connection = far.connection(Arc::<RecordingClient>::clone(&client));
     connection
         .request(ask(0, "initialize"), &context(&client))
         .await
@@ -207,7 +213,7 @@ async fn the_servers_own_stream_is_read_only_once_the_clients_is() {
         )
         .await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(far.came(Came::is_get).is_empty());
+    assert!(far.came(ReceivedRequest::is_get).is_empty());
     connection.listen(&context(&client)).await;
     client
         .wait(|message| message["method"] == "notifications/tools/list_changed")
@@ -217,7 +223,7 @@ async fn the_servers_own_stream_is_read_only_once_the_clients_is() {
 
 #[tokio::test]
 async fn what_a_server_says_out_of_turn_is_not_taken_for_the_answer() {
-    let far = Far::answering(|came| {
+    let far = RawServer::answering(|came| {
         let id = &came.body["id"];
         let asks = json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" });
         let events = [
@@ -233,9 +239,9 @@ async fn what_a_server_says_out_of_turn_is_not_taken_for_the_answer() {
         events_of(&events.concat())
     })
     .await;
-    let client = Arc::new(Heard::default());
+    let client = Arc::new(RecordingClient::default());
     let response = far
-        .connection(Arc::<Heard>::clone(&client))
+        .connection(Arc::<RecordingClient>::clone(&client))
         .request(ask(1, "tools/call"), &context(&client))
         .await;
     assert_eq!(response.unwrap().body(), Some(r#"{"right":true}"#));
@@ -254,10 +260,10 @@ async fn what_a_server_says_out_of_turn_is_not_taken_for_the_answer() {
 #[tokio::test]
 async fn an_event_without_end_does_not_fill_the_memory() {
     let giant = "x".repeat(65 << 20);
-    let far = Far::answering(move |_| events_of(&format!("data: {giant}"))).await;
-    let client = Arc::new(Heard::default());
+    let far = RawServer::answering(move |_| events_of(&format!("data: {giant}"))).await;
+    let client = Arc::new(RecordingClient::default());
     let lost = far
-        .connection(Arc::<Heard>::clone(&client))
+        .connection(Arc::<RecordingClient>::clone(&client))
         .request(ask(1, "tools/call"), &context(&client))
         .await;
     assert!(lost.unwrap_err().sent);

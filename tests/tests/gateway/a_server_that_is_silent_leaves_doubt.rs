@@ -3,7 +3,7 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#;
 const SOON: &str = "[defaults]\nanswer_within = \"100ms\"\n";
 
-fn cancelled(server: &Scripted) -> Vec<Value> {
+fn cancelled(server: &ScriptedServer) -> Vec<Value> {
     server
         .passed
         .lock()
@@ -24,7 +24,7 @@ fn cancelled(server: &Scripted) -> Vec<Value> {
 #[tokio::test]
 async fn a_call_without_an_answer_in_time_is_in_doubt_and_its_server_told_where_its_operator_says_so()
  {
-    let server = Scripted::new(TOOLS, [Fate::Silent]);
+    let server = ScriptedServer::new(TOOLS, [CallFate::Silent]);
     let file = "[defaults]\nanswer_within = \"100ms\"\non_cancel = \"forward\"\n";
     let mut agent = Agent::of(
         Setup {
@@ -52,7 +52,7 @@ async fn a_call_without_an_answer_in_time_is_in_doubt_and_its_server_told_where_
 
 #[tokio::test]
 async fn without_the_guard_the_agent_waits_and_pays_again() {
-    let server = Scripted::new(TOOLS, [Fate::Silent]);
+    let server = ScriptedServer::new(TOOLS, [CallFate::Silent]);
     let mut agent = Agent::of(
         Setup {
             file: SOON,
@@ -72,7 +72,7 @@ async fn without_the_guard_the_agent_waits_and_pays_again() {
 #[tokio::test]
 async fn a_cancelled_call_is_forwarded_where_its_operator_says_so() {
     for (file, told) in [("[defaults]\non_cancel = \"forward\"\n", 1), ("", 0)] {
-        let server = Scripted::new(TOOLS, [Fate::Silent]);
+        let server = ScriptedServer::new(TOOLS, [CallFate::Silent]);
         let mut agent = Agent::of(
             Setup {
                 file,
@@ -114,8 +114,8 @@ async fn a_cancelled_call_is_forwarded_where_its_operator_says_so() {
 
 #[tokio::test]
 async fn a_server_that_never_lists_its_tools_is_guarded_as_one_that_says_nothing_of_them() {
-    let paid = Fate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
-    let server = Scripted::new(Scripted::SILENT, [paid]);
+    let paid = CallFate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
+    let server = ScriptedServer::new(ScriptedServer::SILENT, [paid]);
     let mut agent = Agent::of(
         Setup {
             is_trusted: true,
@@ -144,7 +144,7 @@ const LATE: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn an_answer_that_comes_late_is_what_a_repeat_gets() {
-    let server = Scripted::new(TOOLS, [Fate::Late(LATE, "result", PAID)]);
+    let server = ScriptedServer::new(TOOLS, [CallFate::Late(LATE, "result", PAID)]);
     let mut agent = Agent::of(
         Setup {
             file: SOON,
@@ -167,8 +167,8 @@ async fn an_answer_that_comes_late_is_what_a_repeat_gets() {
 
 #[tokio::test]
 async fn a_late_word_that_nothing_happened_lets_the_call_be_made_again() {
-    let late = Fate::Late(LATE, DECLINED.0, DECLINED.1);
-    let server = Scripted::new(TOOLS, [late, Fate::Answered("result", PAID)]);
+    let late = CallFate::Late(LATE, DECLINED.0, DECLINED.1);
+    let server = ScriptedServer::new(TOOLS, [late, CallFate::Answered("result", PAID)]);
     let mut agent = Agent::of(
         Setup {
             file: SOON,

@@ -2,7 +2,7 @@
 //! end at the gateway, in whichever form the agent sent it and however the server is reached.
 
 use crate::{
-    far::{Far, json_of, status},
+    raw_server::{RawServer, json_of, status},
     scene::{Agent, Setup, config, semel},
     web::{Gateway, modern, request},
 };
@@ -56,8 +56,8 @@ fn child() -> ServerLocation {
 }
 
 /// The same server on the network.
-async fn far() -> Far {
-    Far::answering(|came| {
+async fn far() -> RawServer {
+    RawServer::answering(|came| {
         let said = |member: &str, said: Value| {
             json_of(200, "", &json!({ "jsonrpc": "2.0", "id": came.body["id"], member: said }))
         };

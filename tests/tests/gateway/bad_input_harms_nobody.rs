@@ -3,9 +3,9 @@
 //! served as usual.
 
 use crate::{
-    far::{Far, Heard, ask, context, json_of},
+    raw_server::{RawServer, RecordingClient, ask, context, json_of},
     scene::{Agent, Server as Bank, Setup, config, semel},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
     web::{Gateway, pay, request},
 };
 use hyper::Method;
@@ -29,7 +29,8 @@ fn deep() -> String {
 
 const PAY: &str = r#"{"tools":[{"name":"pay","inputSchema":{"type":"object"}}]}"#;
 
-const PAID: Fate = Fate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
+const PAID: CallFate =
+    CallFate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
 
 /// A text that lives as long as the test.
 fn lasting(text: String) -> &'static str {
@@ -45,8 +46,8 @@ fn call(id: &str, arguments: &str) -> String {
 
 #[tokio::test]
 async fn what_a_client_writes_that_is_no_message_is_answered_so() {
-    let server = Scripted::new(PAY, [PAID]);
-    let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
+    let server = ScriptedServer::new(PAY, [PAID]);
+    let mut agent = Agent::of(Setup::default(), Arc::<ScriptedServer>::clone(&server) as _).await;
     let ping = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
     for (line, code) in [
         ("{", -32_700),
@@ -88,8 +89,8 @@ async fn what_a_client_writes_that_is_no_message_is_answered_so() {
 
 #[tokio::test]
 async fn arguments_that_cannot_be_told_apart_for_certain_run_nothing() {
-    let server = Scripted::new(PAY, [PAID]);
-    let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
+    let server = ScriptedServer::new(PAY, [PAID]);
+    let mut agent = Agent::of(Setup::default(), Arc::<ScriptedServer>::clone(&server) as _).await;
     for arguments in [
         &deep(),
         "[]",
@@ -126,8 +127,8 @@ async fn arguments_that_cannot_be_told_apart_for_certain_run_nothing() {
 
 #[tokio::test]
 async fn ids_of_every_spelling_come_back_as_they_were() {
-    let server = Scripted::new(PAY, [PAID]);
-    let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
+    let server = ScriptedServer::new(PAY, [PAID]);
+    let mut agent = Agent::of(Setup::default(), Arc::<ScriptedServer>::clone(&server) as _).await;
     let ids = [
         "0",
         "-1",
@@ -185,15 +186,16 @@ async fn a_result_that_cannot_be_read_is_handed_on_and_kept_as_it_came() {
         let text = format!(
             r#"{{"content":[{{"type":"text","text":"no"}}],"isError":{is_error},"structuredContent":{odd}}}"#
         );
-        Fate::Answered("result", lasting(text))
+        CallFate::Answered("result", lasting(text))
     };
     for odd in [
         deep(),
         r#"{"a":"\ud800"}"#.to_owned(),
         r#"{"n":1e999}"#.to_owned(),
     ] {
-        let server = Scripted::new(PAY, [result(false, &odd), result(true, &odd), PAID]);
-        let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
+        let server = ScriptedServer::new(PAY, [result(false, &odd), result(true, &odd), PAID]);
+        let mut agent =
+            Agent::of(Setup::default(), Arc::<ScriptedServer>::clone(&server) as _).await;
         agent.write(&call("1", r#"{"order":1}"#)).await;
         let line = agent.read().await;
         assert!(
@@ -217,7 +219,7 @@ async fn a_result_that_cannot_be_read_is_handed_on_and_kept_as_it_came() {
 async fn two_tools_of_one_name_are_guarded_as_the_more_dangerous_one() {
     let tool =
         |hints: &str| format!(r#"{{"name":"pay","inputSchema":{{}},"annotations":{hints}}}"#);
-    const FAILED: Fate = Fate::Answered("result", r#"{"content":[],"isError":true}"#);
+    const FAILED: CallFate = CallFate::Answered("result", r#"{"content":[],"isError":true}"#);
     let (reads, pays) = (
         tool(r#"{"readOnlyHint":true}"#),
         tool(r#"{"readOnlyHint":false}"#),
@@ -227,25 +229,25 @@ async fn two_tools_of_one_name_are_guarded_as_the_more_dangerous_one() {
         format!("{pays},{reads}"),
         format!("{reads},{}", tool("{}")),
     ] {
-        let server = Scripted::new(lasting(format!(r#"{{"tools":[{tools}]}}"#)), [FAILED]);
+        let server = ScriptedServer::new(lasting(format!(r#"{{"tools":[{tools}]}}"#)), [FAILED]);
         let setup = Setup {
             is_trusted: true,
             ..Setup::default()
         };
-        let mut agent = Agent::of(setup, Arc::<Scripted>::clone(&server) as _).await;
+        let mut agent = Agent::of(setup, Arc::<ScriptedServer>::clone(&server) as _).await;
         for id in [1, 2] {
             agent.call(id, "pay", &json!({ "order": 1 })).await;
             agent.response().await;
         }
         assert_eq!(server.count(), 1, "{tools}");
     }
-    let server = Scripted::new(lasting(format!(r#"{{"tools":[{reads}]}}"#)), [FAILED]);
+    let server = ScriptedServer::new(lasting(format!(r#"{{"tools":[{reads}]}}"#)), [FAILED]);
     let mut agent = Agent::of(
         Setup {
             is_trusted: true,
             ..Setup::default()
         },
-        Arc::<Scripted>::clone(&server) as _,
+        Arc::<ScriptedServer>::clone(&server) as _,
     )
     .await;
     for id in [1, 2] {
@@ -262,8 +264,9 @@ async fn a_tool_that_vanished_and_arguments_that_break_its_schema_ran_nothing() 
         r#"{"code":-32601,"message":"no such method"}"#,
         r#"{"code":-32602,"message":"`order` must be a number"}"#,
     ] {
-        let server = Scripted::new(PAY, [Fate::Answered("error", refusal), PAID]);
-        let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
+        let server = ScriptedServer::new(PAY, [CallFate::Answered("error", refusal), PAID]);
+        let mut agent =
+            Agent::of(Setup::default(), Arc::<ScriptedServer>::clone(&server) as _).await;
         agent.call(1, "pay", &json!({ "order": "seven" })).await;
         let line = agent.read().await;
         let own: Value = serde_json::from_str(refusal).unwrap();
@@ -452,7 +455,7 @@ async fn over_http_the_next_request_is_served_too() {
 
 #[tokio::test]
 async fn an_answer_with_too_long_a_head_leaves_open_what_became_of_the_call() {
-    let far = Far::answering(|came| {
+    let far = RawServer::answering(|came| {
         let answer = json!({ "jsonrpc": "2.0", "id": came.body["id"], "result": {} });
         json_of(
             200,
@@ -461,8 +464,8 @@ async fn an_answer_with_too_long_a_head_leaves_open_what_became_of_the_call() {
         )
     })
     .await;
-    let client = Arc::new(Heard::default());
-    let connection = far.connection(Arc::<Heard>::clone(&client) as _);
+    let client = Arc::new(RecordingClient::default());
+    let connection = far.connection(Arc::<RecordingClient>::clone(&client) as _);
     assert!(
         connection
             .request(ask(1, "tools/call"), &context(&client))

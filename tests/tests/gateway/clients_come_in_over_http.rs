@@ -196,12 +196,12 @@ async fn a_list_is_answered_on_one_stream() {
 
 /// A server that says a few words before each answer.
 #[derive(Debug)]
-struct Talkative;
+struct TalkativeServer;
 
 const WORDS: u64 = 4;
 
 #[async_trait]
-impl Upstream for Talkative {
+impl Upstream for TalkativeServer {
     async fn forward(&self, message: Message, context: &RequestContext) {
         if message.kind() != MessageKind::Request {
             return;
@@ -230,7 +230,7 @@ impl Upstream for Talkative {
 }
 
 #[async_trait]
-impl Connector for Talkative {
+impl Connector for TalkativeServer {
     async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(Self))
     }
@@ -238,7 +238,7 @@ impl Connector for Talkative {
 
 #[tokio::test]
 async fn a_stream_that_is_cut_at_any_event_is_read_on_from_there() {
-    let gateway = Gateway::connecting(Arc::new(Talkative)).await;
+    let gateway = Gateway::connecting(Arc::new(TalkativeServer)).await;
     let session = gateway.open().await;
     let mine = ("mcp-session-id", session.as_str());
     for cut in 1..=WORDS {
@@ -272,10 +272,10 @@ async fn a_stream_that_is_cut_at_any_event_is_read_on_from_there() {
 
 /// A server that sends a message of its own whenever it receives one.
 #[derive(Debug, Default)]
-struct Startled(Option<Arc<dyn Client>>);
+struct StartledServer(Option<Arc<dyn Client>>);
 
 #[async_trait]
-impl Upstream for Startled {
+impl Upstream for StartledServer {
     async fn forward(&self, message: Message, context: &RequestContext) {
         if message.kind() == MessageKind::Request {
             context
@@ -301,7 +301,7 @@ impl Upstream for Startled {
 }
 
 #[async_trait]
-impl Connector for Startled {
+impl Connector for StartledServer {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(Self(Some(client))))
     }
@@ -309,7 +309,7 @@ impl Connector for Startled {
 
 #[tokio::test]
 async fn what_a_server_says_while_it_is_told_something_is_heard() {
-    let gateway = Gateway::connecting(Arc::new(Startled::default())).await;
+    let gateway = Gateway::connecting(Arc::new(StartledServer::default())).await;
     let session = gateway.open().await;
     let mine = ("mcp-session-id", session.as_str());
     let mut own = gateway.send(Method::GET, &[mine], "").await;

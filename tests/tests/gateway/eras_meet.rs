@@ -2,7 +2,7 @@
 //! a call, and means the other to answer in a way that it has never heard of.
 
 use crate::{
-    far::{Far, Heard, event, events_of, json_of, status},
+    raw_server::{RawServer, RecordingClient, event, events_of, json_of, status},
     scene::{Agent, Setup, config, semel},
     web::{Gateway, modern},
 };
@@ -462,7 +462,7 @@ async fn a_server_that_is_long_in_starting_is_not_taken_for_an_older_one() {
 
 #[tokio::test]
 async fn a_silent_server_is_taken_for_an_older_one() {
-    let client = Arc::new(Heard::default());
+    let client = Arc::new(RecordingClient::default());
     let silent = "import sys, json\nfor line in sys.stdin:\n    m = json.loads(line)\n    if m.get('method') == 'initialize': print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'protocolVersion': '2024-11-05', 'capabilities': {}, 'serverInfo': {'name': 's', 'version': '1'}}}), flush=True)\n";
     let command = ["python3", "-c", silent].map(Into::into).to_vec();
     let guard = ToolGuard::new(
@@ -475,8 +475,11 @@ async fn a_silent_server_is_taken_for_an_older_one() {
         guard,
         ServerLocation::Command(command),
     )));
-    let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
-    let context = crate::far::context(&client);
+    let upstream = connect
+        .connect(Arc::<RecordingClient>::clone(&client))
+        .await
+        .unwrap();
+    let context = crate::raw_server::context(&client);
     let request = modern(1, "server/discover", json!({})).to_string();
     upstream
         .forward(semel_mcp::wire::Message::read(request).unwrap(), &context)
@@ -490,8 +493,8 @@ async fn a_silent_server_is_taken_for_an_older_one() {
 }
 
 /// A server of the older era on the network: `slow` takes its time, `greet` asks for a name on the stream of the call.
-async fn on_the_network() -> Far {
-    Far::answering(|came| {
+async fn on_the_network() -> RawServer {
+    RawServer::answering(|came| {
         let (id, params) = (&came.body["id"], &came.body["params"]);
         let said = |result: Value| json_of(200, "", &json!({ "jsonrpc": "2.0", "id": id, "result": result }));
         let tool = |name: &str| json!({ "name": name, "inputSchema": {} });
@@ -595,9 +598,9 @@ async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
         guard,
         ServerLocation::Endpoint(Arc::new(endpoint)),
     )));
-    let client = Arc::new(Heard::default());
+    let client = Arc::new(RecordingClient::default());
     let upstream = connect
-        .connect(Arc::<Heard>::clone(&client) as _)
+        .connect(Arc::<RecordingClient>::clone(&client) as _)
         .await
         .unwrap();
     let ask = async |number: i64| {
@@ -606,7 +609,7 @@ async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
         upstream
             .forward(
                 semel_mcp::wire::Message::read(request).unwrap(),
-                &crate::far::context(&client),
+                &crate::raw_server::context(&client),
             )
             .await;
         client.wait(|message| message["id"] == number).await

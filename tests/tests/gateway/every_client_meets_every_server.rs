@@ -4,8 +4,8 @@
 
 use crate::{
     a_client_hears_what_it_hears_without_the_gateway::{DOUBTED, FILES, GRAPH, QUESTIONS},
-    peers::{Client, Library, Server, Speaks},
-    plays::{Carrier, Play},
+    peers::{Client, Library, Server, SpokenVersions},
+    plays::{ClientRun, Transport},
 };
 use std::{
     panic::catch_unwind,
@@ -22,28 +22,31 @@ const ALL: &str = "SEMEL_MCP_ALL";
 
 const LIBRARIES: [Library; 6] = [
     Library::Sdk,
-    Library::Node(Speaks::Older),
-    Library::Node(Speaks::Newer),
-    Library::Node(Speaks::Both),
-    Library::Python(Speaks::Older),
-    Library::Python(Speaks::Both),
+    Library::Node(SpokenVersions::Older),
+    Library::Node(SpokenVersions::Newer),
+    Library::Node(SpokenVersions::Both),
+    Library::Python(SpokenVersions::Older),
+    Library::Python(SpokenVersions::Both),
 ];
 
-const SERVERS: [(Server, &[Carrier]); 5] = [
-    (Server::Everything, &[Carrier::Stdio, Carrier::Http]),
-    (Server::Filesystem, &[Carrier::Stdio]),
-    (Server::Memory, &[Carrier::Stdio]),
-    (Server::BothEras("reject"), &[Carrier::Stdio, Carrier::Http]),
-    (Server::FastMcp, &[Carrier::Stdio, Carrier::Http]),
+const SERVERS: [(Server, &[Transport]); 5] = [
+    (Server::Everything, &[Transport::Stdio, Transport::Http]),
+    (Server::Filesystem, &[Transport::Stdio]),
+    (Server::Memory, &[Transport::Stdio]),
+    (
+        Server::BothEras("reject"),
+        &[Transport::Stdio, Transport::Http],
+    ),
+    (Server::FastMcp, &[Transport::Stdio, Transport::Http]),
 ];
 
-fn every_play() -> Vec<Play> {
+fn every_play() -> Vec<ClientRun> {
     let mut plays = Vec::new();
     for (server, backs) in SERVERS {
         for back in backs {
-            for front in [Carrier::Stdio, Carrier::Http] {
+            for front in [Transport::Stdio, Transport::Http] {
                 plays.extend(LIBRARIES.map(|library| {
-                    Play::of(client_for(library, server), server).over(front, *back)
+                    ClientRun::of(client_for(library, server), server).over(front, *back)
                 }));
             }
         }
@@ -61,8 +64,8 @@ fn client_for(library: Library, server: Server) -> Client {
 }
 
 /// Each library, each server and each carrier at least once, and the mixed eras more often.
-fn is_always_played(play: &Play) -> bool {
-    use {Carrier::*, Library::*, Speaks::*};
+fn is_always_played(play: &ClientRun) -> bool {
+    use {Library::*, SpokenVersions::*, Transport::*};
     let library = match play.client {
         Client::Everything(library) | Client::Tools(library, _) => library,
         Client::Inspector(_) => return true,
@@ -84,13 +87,13 @@ fn is_always_played(play: &Play) -> bool {
 }
 
 /// The result of a run.
-struct Played {
-    play: Play,
+struct FinishedRun {
+    play: ClientRun,
     took: Duration,
     is_the_same: bool,
 }
 
-fn play_all(plays: Vec<Play>) -> Vec<Played> {
+fn play_all(plays: Vec<ClientRun>) -> Vec<FinishedRun> {
     let (left, played) = (Mutex::new(plays), Mutex::new(Vec::new()));
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
     thread::scope(|scope| {
@@ -104,7 +107,7 @@ fn play_all(plays: Vec<Play>) -> Vec<Played> {
                         DOUBTED
                     };
                     let is_the_same = catch_unwind(|| play.is_the_same(doubted)).is_ok();
-                    played.lock().unwrap().push(Played {
+                    played.lock().unwrap().push(FinishedRun {
                         play,
                         took: begun.elapsed(),
                         is_the_same,
@@ -126,13 +129,13 @@ fn each_pair_hears_the_same() {
     let count = plays.len();
     let mut played = play_all(plays);
     played.sort_by_key(|played| format!("{:?} {:?}", played.play.server, played.play));
-    for Played {
+    for FinishedRun {
         play,
         took,
         is_the_same,
     } in &played
     {
-        let Play {
+        let ClientRun {
             client,
             server,
             front,

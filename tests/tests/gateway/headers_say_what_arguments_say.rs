@@ -4,7 +4,7 @@
 
 use crate::{
     eras_meet::legacy,
-    far::{Far, json_of, status},
+    raw_server::{RawServer, json_of, status},
     scene::{Agent, Setup, config, semel},
     web::{Gateway, modern},
 };
@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 /// A server of the newer protocol on the network whose tool needs its region and its reference in
 /// headers, too.
-async fn regional() -> Far {
-    Far::answering(|came| {
+async fn regional() -> RawServer {
+    RawServer::answering(|came| {
         let (id, params) = (&came.body["id"], &came.body["params"]);
         let said = |result: Value| json_of(200, "", &json!({ "jsonrpc": "2.0", "id": id, "result": result }));
         let refused = |code: i64| {
@@ -54,7 +54,7 @@ async fn regional() -> Far {
     .await
 }
 
-async fn before(far: &Far, setup: Setup) -> Arc<dyn Connector> {
+async fn before(far: &RawServer, setup: Setup) -> Arc<dyn Connector> {
     let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
     Arc::new(DowngradeConnector::new(Arc::new(LayerStack::new(

@@ -10,9 +10,9 @@
     reason = "a test says what it expects"
 )]
 
-mod far;
 mod peers;
 mod plays;
+mod raw_server;
 mod scene;
 mod server;
 mod session;

@@ -3,7 +3,7 @@
 //! of it or that it is in doubt. With the guards off there are two, wherever the cut is.
 
 use crate::{
-    far::{Came, Far, event, events_of, json_of, status},
+    raw_server::{RawServer, ReceivedRequest, event, events_of, json_of, status},
     scene::{Setup, config, semel},
     web::{Answer, Gateway, pay, request},
 };
@@ -30,7 +30,7 @@ const CUTS_WISH: &str = "SEMEL_MCP_CUTS";
 const AT_ONCE: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Era {
+enum VersionGroup {
     Older,
     Newer,
 }
@@ -54,8 +54,8 @@ fn response(id: &Value, effect: usize) -> String {
 }
 
 /// A server that counts, and whose response to its first call is cut after so many bytes.
-async fn server(era: Era, cut: usize, effects: Arc<AtomicUsize>) -> Far {
-    Far::answering(move |came: &Came| {
+async fn server(era: VersionGroup, cut: usize, effects: Arc<AtomicUsize>) -> RawServer {
+    RawServer::answering(move |came: &ReceivedRequest| {
         let id = &came.body["id"];
         let answer =
             |more: &str, result: Value| json_of(200, more, &json!({ "jsonrpc": "2.0", "id": id, "result": result }));
@@ -73,13 +73,13 @@ async fn server(era: Era, cut: usize, effects: Arc<AtomicUsize>) -> Far {
                     "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
                 }),
             ),
-            "initialize" if era == Era::Older => answer(
+            "initialize" if era == VersionGroup::Older => answer(
                 "mcp-session-id: s\r\n",
                 json!({
                     "protocolVersion": "2025-06-18", "capabilities": { "tools": {} }, "serverInfo": named,
                 }),
             ),
-            "server/discover" if era == Era::Newer => answer(
+            "server/discover" if era == VersionGroup::Newer => answer(
                 "",
                 json!({
                     "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} },
@@ -100,7 +100,7 @@ async fn server(era: Era, cut: usize, effects: Arc<AtomicUsize>) -> Far {
 }
 
 /// The gateway before this server.
-async fn gateway(far: &Far, is_off: bool) -> Gateway {
+async fn gateway(far: &RawServer, is_off: bool) -> Gateway {
     let setup = Setup {
         is_off,
         ..Setup::default()
@@ -131,8 +131,8 @@ async fn told(mut answer: Answer) -> Value {
 }
 
 /// Calls until there is a result that is no error, at most three times. The last word is returned.
-async fn insists(gateway: &Gateway, era: Era) -> Value {
-    let session = if era == Era::Older {
+async fn insists(gateway: &Gateway, era: VersionGroup) -> Value {
+    let session = if era == VersionGroup::Older {
         gateway.open().await
     } else {
         String::new()
@@ -140,7 +140,7 @@ async fn insists(gateway: &Gateway, era: Era) -> Value {
     let mut last = Value::Null;
     for id in 1..=3 {
         let answer = match era {
-            Era::Older => {
+            VersionGroup::Older => {
                 gateway
                     .post(
                         &[("mcp-session-id", &session)],
@@ -148,7 +148,7 @@ async fn insists(gateway: &Gateway, era: Era) -> Value {
                     )
                     .await
             }
-            Era::Newer => gateway.ask(id, "tools/call", pay(7)).await,
+            VersionGroup::Newer => gateway.ask(id, "tools/call", pay(7)).await,
         };
         last = told(answer).await;
         if last["result"].is_object() && last["result"]["isError"] != true {
@@ -159,7 +159,7 @@ async fn insists(gateway: &Gateway, era: Era) -> Value {
 }
 
 /// Returns the number of effects, and the last answer.
-async fn cut_at(era: Era, cut: usize, is_off: bool) -> (usize, Value) {
+async fn cut_at(era: VersionGroup, cut: usize, is_off: bool) -> (usize, Value) {
     let effects = Arc::<AtomicUsize>::default();
     let far = server(era, cut, Arc::clone(&effects)).await;
     let last = insists(&gateway(&far, is_off).await, era).await;
@@ -179,7 +179,7 @@ fn places() -> Vec<usize> {
         .collect()
 }
 
-async fn is_survived(era: Era, cut: usize) {
+async fn is_survived(era: VersionGroup, cut: usize) {
     let (effects, last) = cut_at(era, cut, true).await;
     assert!(effects > 1, "the control: {era:?}, cut at {cut}: {last}");
     let (effects, last) = cut_at(era, cut, false).await;
@@ -192,7 +192,7 @@ async fn is_survived(era: Era, cut: usize) {
 
 #[tokio::test]
 async fn of_the_response_over_the_network() {
-    for era in [Era::Older, Era::Newer] {
+    for era in [VersionGroup::Older, VersionGroup::Newer] {
         // They wait for most of the time, before they try to read on.
         stream::iter(places())
             .for_each_concurrent(AT_ONCE, |cut| is_survived(era, cut))
@@ -202,7 +202,7 @@ async fn of_the_response_over_the_network() {
 
 #[tokio::test]
 async fn a_response_that_is_whole_is_heard() {
-    for era in [Era::Older, Era::Newer] {
+    for era in [VersionGroup::Older, VersionGroup::Newer] {
         let (effects, last) = cut_at(era, usize::MAX, false).await;
         assert_eq!(effects, 1);
         assert!(

@@ -51,7 +51,7 @@ pub fn semel() -> PathBuf {
 
 /// The protocol versions that a peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
+pub enum SpokenVersions {
     Older,
     Newer,
     /// A client tries the newer one first; a server answers as it is asked.
@@ -64,23 +64,23 @@ pub enum Library {
     /// `@modelcontextprotocol/sdk`, which speaks the older era alone.
     Sdk,
     /// `@modelcontextprotocol/client`.
-    Node(Speaks),
+    Node(SpokenVersions),
     /// `mcp` of PyPI.
-    Python(Speaks),
+    Python(SpokenVersions),
 }
 
 impl Library {
-    pub fn speaks(self) -> Speaks {
+    pub fn speaks(self) -> SpokenVersions {
         match self {
-            Self::Sdk => Speaks::Older,
+            Self::Sdk => SpokenVersions::Older,
             Self::Node(speaks) | Self::Python(speaks) => speaks,
         }
     }
 
     /// The same library that speaks something else; where it cannot, its successor.
-    pub fn speaking(self, speaks: Speaks) -> Self {
+    pub fn speaking(self, speaks: SpokenVersions) -> Self {
         match self {
-            Self::Sdk if speaks == Speaks::Older => self,
+            Self::Sdk if speaks == SpokenVersions::Older => self,
             Self::Sdk | Self::Node(_) => Self::Node(speaks),
             Self::Python(_) => Self::Python(speaks),
         }
@@ -97,12 +97,12 @@ impl Library {
         };
         match self {
             Self::Sdk => node(["sdk", "legacy"]),
-            Self::Node(Speaks::Older) => node(["client", "legacy"]),
-            Self::Node(Speaks::Newer) => node(["client", "modern"]),
-            Self::Node(Speaks::Both) => node(["client", "auto"]),
+            Self::Node(SpokenVersions::Older) => node(["client", "legacy"]),
+            Self::Node(SpokenVersions::Newer) => node(["client", "modern"]),
+            Self::Node(SpokenVersions::Both) => node(["client", "auto"]),
             Self::Python(speaks) => {
                 // Pinned to the newer era, it asks a server nothing before its first request.
-                let mode = if speaks == Speaks::Older {
+                let mode = if speaks == SpokenVersions::Older {
                     "legacy"
                 } else {
                     "auto"
@@ -140,11 +140,11 @@ pub enum Server {
 }
 
 impl Server {
-    pub fn speaks(self) -> Speaks {
+    pub fn speaks(self) -> SpokenVersions {
         match self {
-            Self::Everything | Self::Filesystem | Self::Memory => Speaks::Older,
-            Self::BothEras("reject") => Speaks::Newer,
-            Self::BothEras(_) | Self::FastMcp => Speaks::Both,
+            Self::Everything | Self::Filesystem | Self::Memory => SpokenVersions::Older,
+            Self::BothEras("reject") => SpokenVersions::Newer,
+            Self::BothEras(_) | Self::FastMcp => SpokenVersions::Both,
         }
     }
 
@@ -213,13 +213,13 @@ pub fn conformance() -> Command {
 }
 
 /// A process that listens, until this is dropped.
-pub struct Listening {
+pub struct ListeningProcess {
     process: Child,
     /// Where.
     pub url: String,
 }
 
-impl Listening {
+impl ListeningProcess {
     /// Starts what listens at the port that it is given.
     pub fn start(at: impl Fn(u16) -> Command) -> Self {
         loop {
@@ -260,7 +260,7 @@ impl Listening {
     }
 }
 
-impl Drop for Listening {
+impl Drop for ListeningProcess {
     fn drop(&mut self) {
         self.kill();
     }
@@ -283,15 +283,15 @@ impl Client {
         }
     }
 
-    pub fn speaks(self) -> Speaks {
+    pub fn speaks(self) -> SpokenVersions {
         match self {
             Self::Everything(library) | Self::Tools(library, _) => library.speaks(),
-            Self::Inspector(_) => Speaks::Older,
+            Self::Inspector(_) => SpokenVersions::Older,
         }
     }
 
     /// The same client that speaks something else.
-    pub fn speaking(self, speaks: Speaks) -> Self {
+    pub fn speaking(self, speaks: SpokenVersions) -> Self {
         match self {
             Self::Everything(library) => Self::Everything(library.speaking(speaks)),
             Self::Tools(library, calls) => Self::Tools(library.speaking(speaks), calls),

@@ -1,6 +1,6 @@
 //! What a client hears with and without the gateway: the same script is played twice, and written down.
 
-use crate::peers::{Client, Listening, Server, Speaks, command, semel, surround};
+use crate::peers::{Client, ListeningProcess, Server, SpokenVersions, command, semel, surround};
 use serde_json::{Value, json};
 use std::{
     ffi::OsString,
@@ -38,14 +38,14 @@ const OLDER_STEPS: [&str; 6] = [
 
 /// The transport of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub enum Transport {
     Stdio,
     Http,
 }
 
 /// In which order messages are heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+enum MessageOrder {
     /// As they were sent.
     Kept,
     /// Over several streams.
@@ -58,25 +58,25 @@ enum Order {
 
 /// A client and a server, and how the gateway is reached and reaches the server.
 #[derive(Debug, Clone, Copy)]
-pub struct Play {
+pub struct ClientRun {
     pub client: Client,
     pub server: Server,
-    pub front: Carrier,
-    pub back: Carrier,
+    pub front: Transport,
+    pub back: Transport,
 }
 
-impl Play {
+impl ClientRun {
     /// Over the standard streams.
     pub fn of(client: Client, server: Server) -> Self {
         Self {
             client,
             server,
-            front: Carrier::Stdio,
-            back: Carrier::Stdio,
+            front: Transport::Stdio,
+            back: Transport::Stdio,
         }
     }
 
-    pub fn over(self, front: Carrier, back: Carrier) -> Self {
+    pub fn over(self, front: Transport, back: Transport) -> Self {
         Self {
             front,
             back,
@@ -88,8 +88,12 @@ impl Play {
     /// through the gateway, the one that speaks the server's.
     fn reference(self) -> Client {
         match (self.client.speaks(), self.server.speaks()) {
-            (Speaks::Older, Speaks::Newer) => self.client.speaking(Speaks::Newer),
-            (Speaks::Newer | Speaks::Both, Speaks::Older) => self.client.speaking(Speaks::Older),
+            (SpokenVersions::Older, SpokenVersions::Newer) => {
+                self.client.speaking(SpokenVersions::Newer)
+            }
+            (SpokenVersions::Newer | SpokenVersions::Both, SpokenVersions::Older) => {
+                self.client.speaking(SpokenVersions::Older)
+            }
             _ => self.client,
         }
     }
@@ -99,7 +103,11 @@ impl Play {
         let eras = (self.client.speaks(), self.server.speaks());
         matches!(
             eras,
-            (Speaks::Older, Speaks::Newer) | (Speaks::Newer | Speaks::Both, Speaks::Older)
+            (SpokenVersions::Older, SpokenVersions::Newer)
+                | (
+                    SpokenVersions::Newer | SpokenVersions::Both,
+                    SpokenVersions::Older
+                )
         )
     }
 
@@ -130,13 +138,13 @@ impl Play {
     }
 
     fn run(self, through: bool) -> Transcript {
-        let stage = Stage::new();
+        let stage = RunFolder::new();
         let folder = stage.0.path().join("files");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("one.txt"), "the first\nthe second\n").unwrap();
         let server = match self.back {
-            Carrier::Stdio => None,
-            Carrier::Http => Some(Listening::start(|port| {
+            Transport::Stdio => None,
+            Transport::Http => Some(ListeningProcess::start(|port| {
                 stage.set(self.server.listening(port))
             })),
         };
@@ -158,17 +166,21 @@ impl Play {
         Transcript::read(&printed, self.order())
     }
 
-    fn order(self) -> Order {
+    fn order(self) -> MessageOrder {
         match (self.front, self.back) {
-            (Carrier::Stdio, Carrier::Stdio) => Order::Kept,
-            (_, Carrier::Http) if self.server == Server::Everything => Order::Repeated,
-            _ => Order::Lost,
+            (Transport::Stdio, Transport::Stdio) => MessageOrder::Kept,
+            (_, Transport::Http) if self.server == Server::Everything => MessageOrder::Repeated,
+            _ => MessageOrder::Lost,
         }
     }
 
     /// The gateway before this server, and it itself, where it listens.
-    fn through(self, stage: &Stage, server: Vec<OsString>) -> (Vec<OsString>, Option<Listening>) {
-        let mark = if self.back == Carrier::Stdio {
+    fn through(
+        self,
+        stage: &RunFolder,
+        server: Vec<OsString>,
+    ) -> (Vec<OsString>, Option<ListeningProcess>) {
+        let mark = if self.back == Transport::Stdio {
             "--"
         } else {
             "--upstream"
@@ -177,10 +189,10 @@ impl Play {
             let words: Vec<OsString> = vec![semel().into(), "mcp".into()];
             [words, more.to_vec(), vec![mark.into()], server.clone()].concat()
         };
-        if self.front == Carrier::Stdio {
+        if self.front == Transport::Stdio {
             return (gateway(&[]), None);
         }
-        let listening = Listening::start(|port| {
+        let listening = ListeningProcess::start(|port| {
             stage.set(command(&gateway(&[
                 "--listen".into(),
                 format!("127.0.0.1:{port}").into(),
@@ -191,9 +203,9 @@ impl Play {
 }
 
 /// The place of a run: its files, its ledger, and the stderr of its processes.
-pub struct Stage(pub TempDir);
+pub struct RunFolder(pub TempDir);
 
-impl Stage {
+impl RunFolder {
     pub fn new() -> Self {
         let stage = Self(TempDir::new().unwrap());
         File::create(stage.0.path().join("talk")).unwrap();
@@ -238,12 +250,12 @@ impl Stage {
 /// The output of a client: a line for each step.
 pub struct Transcript {
     steps: Vec<Value>,
-    order: Order,
+    order: MessageOrder,
 }
 
 impl Transcript {
     /// Parses lines of steps. Any other line is a step of its own.
-    fn read(printed: &str, order: Order) -> Self {
+    fn read(printed: &str, order: MessageOrder) -> Self {
         let steps: Result<Vec<Value>, _> = printed.lines().map(serde_json::from_str).collect();
         let steps = match steps {
             Ok(steps) if steps.iter().all(|step: &Value| step.get("step").is_some()) => steps,
@@ -254,7 +266,7 @@ impl Transcript {
             .iter_mut()
             .filter_map(|step| step.get_mut("heard")?.as_array_mut());
         heard
-            .filter(|_| order != Order::Kept)
+            .filter(|_| order != MessageOrder::Kept)
             .for_each(|heard| heard.sort_by_key(Value::to_string));
         Self { steps, order }
     }
@@ -292,7 +304,7 @@ impl Transcript {
     }
 
     fn hears(&self, step: &str, through: &Value, bare: &Value) {
-        if self.order != Order::Repeated {
+        if self.order != MessageOrder::Repeated {
             return equal(step, through, bare);
         }
         let of_server = bare.as_array().unwrap();

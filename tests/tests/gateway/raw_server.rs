@@ -22,13 +22,13 @@ use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Came {
+pub struct ReceivedRequest {
     /// Method, headers: as one text in small letters.
     pub head: String,
     pub body: Value,
 }
 
-impl Came {
+impl ReceivedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
@@ -45,31 +45,36 @@ impl Came {
 }
 
 /// The server: what came, and how it answers. Each connection carries one request.
-pub struct Far {
+pub struct RawServer {
     pub address: SocketAddr,
-    came: Arc<Mutex<Vec<Came>>>,
+    came: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-impl Far {
-    pub async fn answering(answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
+impl RawServer {
+    pub async fn answering(
+        answer: impl Fn(&ReceivedRequest) -> String + Send + Sync + 'static,
+    ) -> Self {
         Self::serving(None, answer).await
     }
 
     /// One that is spoken to over TLS.
     pub async fn encrypted(
         tls: TlsAcceptor,
-        answer: impl Fn(&Came) -> String + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> String + Send + Sync + 'static,
     ) -> Self {
         Self::serving(Some(tls), answer).await
     }
 
     async fn serving(
         tls: Option<TlsAcceptor>,
-        answer: impl Fn(&Came) -> String + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> String + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (came, answer) = (Arc::<Mutex<Vec<Came>>>::default(), Arc::new(answer));
+        let (came, answer) = (
+            Arc::<Mutex<Vec<ReceivedRequest>>>::default(),
+            Arc::new(answer),
+        );
         let all = Arc::clone(&came);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -92,7 +97,7 @@ impl Far {
     }
 
     /// The requests that came and fit.
-    pub fn came(&self, fits: impl Fn(&Came) -> bool) -> Vec<Came> {
+    pub fn came(&self, fits: impl Fn(&ReceivedRequest) -> bool) -> Vec<ReceivedRequest> {
         self.came
             .lock()
             .unwrap()
@@ -113,8 +118,8 @@ impl Far {
 
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    all: &Mutex<Vec<Came>>,
-    answer: &(dyn Fn(&Came) -> String + Send + Sync),
+    all: &Mutex<Vec<ReceivedRequest>>,
+    answer: &(dyn Fn(&ReceivedRequest) -> String + Send + Sync),
 ) {
     let mut bytes = Vec::new();
     let came = loop {
@@ -133,14 +138,14 @@ async fn serve(
     let _ = stream.shutdown().await;
 }
 
-fn whole(text: &str) -> Option<Came> {
+fn whole(text: &str) -> Option<ReceivedRequest> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
         .unwrap_or(0);
-    (body.len() >= length).then(|| Came {
+    (body.len() >= length).then(|| ReceivedRequest {
         head,
         body: serde_json::from_str(body).unwrap_or(Value::Null),
     })
@@ -177,12 +182,12 @@ pub fn result(id: &Value) -> Value {
 
 /// The messages that a client received.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct RecordingClient {
     messages: Mutex<Vec<Message>>,
     heard: Notify,
 }
 
-impl Heard {
+impl RecordingClient {
     /// The first message that fits, as soon as there is one.
     pub async fn wait(&self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
@@ -205,7 +210,7 @@ impl Heard {
 }
 
 #[async_trait]
-impl Client for Heard {
+impl Client for RecordingClient {
     async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         self.messages.lock().unwrap().push(message);
         self.heard.notify_waiters();
@@ -213,9 +218,9 @@ impl Client for Heard {
     }
 }
 
-pub fn context(client: &Arc<Heard>) -> RequestContext {
+pub fn context(client: &Arc<RecordingClient>) -> RequestContext {
     RequestContext::new(
-        Arc::<Heard>::clone(client),
+        Arc::<RecordingClient>::clone(client),
         Arc::new(CallerIdentity::new(Tenant::default(), None)),
     )
 }

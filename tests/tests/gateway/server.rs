@@ -13,7 +13,7 @@ use std::{
 
 /// The server's behaviour for one call.
 #[derive(Debug, Clone)]
-pub enum Fate {
+pub enum CallFate {
     /// It is answered: a member and its JSON.
     Answered(&'static str, &'static str),
     /// It is sent, and no answer comes.
@@ -26,10 +26,10 @@ pub enum Fate {
 
 /// A server with a behaviour for each call in turn; the last one repeats.
 #[derive(Debug)]
-pub struct Scripted {
+pub struct ScriptedServer {
     /// Its list of tools; none: it says nothing when it is asked for that.
     tools: &'static str,
-    fates: Mutex<VecDeque<Fate>>,
+    fates: Mutex<VecDeque<CallFate>>,
     /// The calls that came, as they were sent.
     pub calls: Mutex<Vec<serde_json::Value>>,
     /// Whatever else came.
@@ -38,11 +38,11 @@ pub struct Scripted {
     says: Mutex<&'static str>,
 }
 
-impl Scripted {
+impl ScriptedServer {
     /// A server that does not even list its tools.
     pub const SILENT: &str = "";
 
-    pub fn new(tools: &'static str, fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
+    pub fn new(tools: &'static str, fates: impl IntoIterator<Item = CallFate>) -> Arc<Self> {
         let fates = Mutex::new(fates.into_iter().collect());
         Arc::new(Self {
             tools,
@@ -61,7 +61,7 @@ impl Scripted {
         self.calls.lock().unwrap().len()
     }
 
-    fn fate(&self) -> Fate {
+    fn fate(&self) -> CallFate {
         let mut fates = self.fates.lock().unwrap();
         let next = fates
             .front()
@@ -82,7 +82,7 @@ impl Scripted {
 }
 
 #[async_trait]
-impl Upstream for Scripted {
+impl Upstream for ScriptedServer {
     async fn forward(&self, message: Message, context: &RequestContext) {
         if !message.asks("tools/call") {
             self.passed.lock().unwrap().push(message.text().to_owned());
@@ -109,16 +109,16 @@ impl Upstream for Scripted {
         }
         self.take(&request);
         match self.fate() {
-            Fate::Lost => Err(NoResponse {
+            CallFate::Lost => Err(NoResponse {
                 reason: "the server ended".to_owned(),
                 sent: true,
             }),
-            Fate::Silent => std::future::pending().await,
-            Fate::Late(after, member, json) => {
+            CallFate::Silent => std::future::pending().await,
+            CallFate::Late(after, member, json) => {
                 tokio::time::sleep(after).await;
                 Ok(Message::response(request.id(), member, json))
             }
-            Fate::Answered(member, json) => Ok(Message::response(request.id(), member, json)),
+            CallFate::Answered(member, json) => Ok(Message::response(request.id(), member, json)),
         }
     }
 

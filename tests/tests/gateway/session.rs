@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// The client's way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Route {
     /// Without the gateway.
     Bare,
     /// Through the gateway, with its guards off.
@@ -25,7 +25,7 @@ pub enum Way {
 
 /// The protocol as it was, and as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Era {
+pub enum VersionGroup {
     Older,
     Newer,
 }
@@ -71,22 +71,22 @@ impl Scene {
     }
 
     /// A client that begins now.
-    pub fn client(&self, way: Way, era: Era) -> Client {
+    pub fn client(&self, way: Route, era: VersionGroup) -> Client {
         self.client_that_hears(usize::MAX, way, era)
     }
 
     /// A client that closes its ear after so many messages; the first one is what it is greeted with.
-    pub fn client_that_hears(&self, count: usize, way: Way, era: Era) -> Client {
+    pub fn client_that_hears(&self, count: usize, way: Route, era: VersionGroup) -> Client {
         let command = self.command(way);
         Client::start(command, era, count)
     }
 
     /// The command that a client starts.
-    pub fn command(&self, way: Way) -> Command {
+    pub fn command(&self, way: Route) -> Command {
         let server = env!("CARGO_BIN_EXE_counting_server");
         let mut command = match way {
-            Way::Bare => Command::new(server),
-            Way::Unguarded | Way::Guarded => {
+            Route::Bare => Command::new(server),
+            Route::Unguarded | Route::Guarded => {
                 let mut command = Command::new(peers::semel());
                 command
                     .args(["mcp", "--name", "counting"])
@@ -105,9 +105,9 @@ impl Scene {
         self.folder.path()
     }
 
-    fn config(&self, way: Way) -> Vec<String> {
+    fn config(&self, way: Route) -> Vec<String> {
         let file = self.folder.path().join(format!("{way:?}.toml"));
-        let mode = if way == Way::Unguarded {
+        let mode = if way == Route::Unguarded {
             "mode = \"off\"\n"
         } else {
             ""
@@ -119,7 +119,7 @@ impl Scene {
 
 /// The result of a call at the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Got {
+pub enum CallResult {
     /// A result that is no error, with its text.
     Result(String),
     /// A result or an error that says that something is wrong, with all it says.
@@ -130,7 +130,7 @@ pub enum Got {
     Ended,
 }
 
-impl Got {
+impl CallResult {
     /// It says by itself that the outcome is not known, or that the first call still runs.
     pub fn tells_doubt(&self) -> bool {
         matches!(self, Self::Wrong(said) if ["\"in-doubt\"", "\"held\"", "\"running\""].iter().any(|word| said.contains(word)))
@@ -144,12 +144,12 @@ pub struct Client {
     from: Receiver<Value>,
     /// Messages that came during a wait for another one.
     early: Vec<Value>,
-    era: Era,
+    era: VersionGroup,
     next: i64,
 }
 
 impl Client {
-    fn start(mut command: Command, era: Era, hears: usize) -> Self {
+    fn start(mut command: Command, era: VersionGroup, hears: usize) -> Self {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -183,7 +183,7 @@ impl Client {
     }
 
     fn greet(&mut self) {
-        if self.era == Era::Newer {
+        if self.era == VersionGroup::Newer {
             let id = self.send("server/discover", json!({}));
             self.response(id, Duration::from_secs(30))
                 .expect("the server was discovered");
@@ -206,7 +206,7 @@ impl Client {
     fn send(&mut self, method: &str, mut params: Value) -> i64 {
         let id = self.next;
         self.next += 1;
-        if self.era == Era::Newer {
+        if self.era == VersionGroup::Newer {
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities": {},
@@ -225,24 +225,24 @@ impl Client {
     }
 
     /// Waits for the result of a call; after this time the client cancels it.
-    pub fn wait(&mut self, id: i64, patience: Duration) -> Got {
+    pub fn wait(&mut self, id: i64, patience: Duration) -> CallResult {
         match self.response(id, patience) {
             Ok(response) => Self::read(&response),
-            Err(RecvTimeoutError::Disconnected) => Got::Ended,
+            Err(RecvTimeoutError::Disconnected) => CallResult::Ended,
             Err(RecvTimeoutError::Timeout) => {
                 let params = json!({ "requestId": id, "reason": "it takes too long" });
                 self.write(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }));
-                Got::Nothing
+                CallResult::Nothing
             }
         }
     }
 
-    fn read(response: &Value) -> Got {
+    fn read(response: &Value) -> CallResult {
         let result = &response["result"];
         if result.is_null() || result["isError"] == true {
-            return Got::Wrong(response.to_string());
+            return CallResult::Wrong(response.to_string());
         }
-        Got::Result(
+        CallResult::Result(
             result["content"][0]["text"]
                 .as_str()
                 .unwrap_or_default()
@@ -259,7 +259,7 @@ impl Client {
         }
     }
 
-    pub fn call(&mut self, tool: &str, amount: u32, patience: Duration) -> Got {
+    pub fn call(&mut self, tool: &str, amount: u32, patience: Duration) -> CallResult {
         let id = self.begin(tool, amount);
         self.wait(id, patience)
     }

@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex};
 
 /// A server that asks its client something whenever it is called, always under the id 1.
 #[derive(Debug, Default)]
-struct Asks {
+struct AskingServer {
     client: Mutex<Option<Arc<dyn Client>>>,
     /// The messages that it received.
     heard: Mutex<Vec<String>>,
 }
 
 #[async_trait]
-impl Upstream for Asks {
+impl Upstream for AskingServer {
     async fn forward(&self, message: Message, _: &RequestContext) {
         self.heard.lock().unwrap().push(message.text().to_owned());
         if message.kind() == MessageKind::Request {
@@ -51,22 +51,22 @@ impl Upstream for Asks {
 }
 
 #[derive(Debug)]
-struct To(Arc<Asks>);
+struct FixedConnector(Arc<AskingServer>);
 
 #[async_trait]
-impl Connector for To {
+impl Connector for FixedConnector {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         *self.0.client.lock().unwrap() = Some(client);
-        Ok(Arc::<Asks>::clone(&self.0))
+        Ok(Arc::<AskingServer>::clone(&self.0))
     }
 }
 
 /// A client that keeps what it reads.
 #[derive(Debug, Default)]
-struct Reads(Mutex<Vec<Value>>);
+struct ReadingClient(Mutex<Vec<Value>>);
 
 #[async_trait]
-impl Client for Reads {
+impl Client for ReadingClient {
     async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         self.0
             .lock()
@@ -78,16 +78,22 @@ impl Client for Reads {
 
 #[tokio::test]
 async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
-    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
-    let place = |(name, server): (&str, &Arc<Asks>)| {
-        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
+    let servers = [
+        Arc::<AskingServer>::default(),
+        Arc::<AskingServer>::default(),
+    ];
+    let place = |(name, server): (&str, &Arc<AskingServer>)| {
+        let connect: Arc<dyn Connector> = Arc::new(FixedConnector(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
     let fan = AggregateConnector::new(["a", "b"].into_iter().zip(&servers).map(place));
-    let client = Arc::<Reads>::default();
-    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let client = Arc::<ReadingClient>::default();
+    let upstream = fan
+        .connect(Arc::<ReadingClient>::clone(&client))
+        .await
+        .unwrap();
     let context = RequestContext::new(
-        Arc::<Reads>::clone(&client),
+        Arc::<ReadingClient>::clone(&client),
         Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
     for name in ["a_x", "b_x"] {
@@ -127,16 +133,22 @@ async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
 
 #[tokio::test]
 async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
-    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
-    let place = |server: &Arc<Asks>| {
-        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
+    let servers = [
+        Arc::<AskingServer>::default(),
+        Arc::<AskingServer>::default(),
+    ];
+    let place = |server: &Arc<AskingServer>| {
+        let connect: Arc<dyn Connector> = Arc::new(FixedConnector(Arc::clone(server)));
         ("s".to_owned(), "s_".to_owned(), connect)
     };
     let fan = AggregateConnector::new(servers.iter().map(place));
-    let client = Arc::<Reads>::default();
-    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let client = Arc::<ReadingClient>::default();
+    let upstream = fan
+        .connect(Arc::<ReadingClient>::clone(&client))
+        .await
+        .unwrap();
     let context = RequestContext::new(
-        Arc::<Reads>::clone(&client),
+        Arc::<ReadingClient>::clone(&client),
         Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
     let ask = |id, method, params: Value| {
@@ -166,7 +178,7 @@ async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
 }
 
 /// The messages of this method that a server heard.
-fn heard(server: &Asks, method: &str) -> Vec<Value> {
+fn heard(server: &AskingServer, method: &str) -> Vec<Value> {
     let heard = server.heard.lock().unwrap();
     let messages = heard
         .iter()
@@ -254,7 +266,7 @@ async fn progress_with_a_question_is_told_to_the_server_that_asked() {
 }
 
 /// The messages of the subscription 9.
-fn told(client: &Reads) -> Vec<Value> {
+fn told(client: &ReadingClient) -> Vec<Value> {
     let told = client.0.lock().unwrap().clone();
     let is_about = |message: &Value| {
         let own = &message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
@@ -405,21 +417,27 @@ async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
 
 /// Two servers, as one, and a client.
 async fn two() -> (
-    [Arc<Asks>; 2],
+    [Arc<AskingServer>; 2],
     Arc<dyn Upstream>,
-    Arc<Reads>,
+    Arc<ReadingClient>,
     RequestContext,
 ) {
-    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
-    let place = |(name, server): (&str, &Arc<Asks>)| {
-        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
+    let servers = [
+        Arc::<AskingServer>::default(),
+        Arc::<AskingServer>::default(),
+    ];
+    let place = |(name, server): (&str, &Arc<AskingServer>)| {
+        let connect: Arc<dyn Connector> = Arc::new(FixedConnector(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
     let fan = AggregateConnector::new(["a", "b"].into_iter().zip(&servers).map(place));
-    let client = Arc::<Reads>::default();
-    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let client = Arc::<ReadingClient>::default();
+    let upstream = fan
+        .connect(Arc::<ReadingClient>::clone(&client))
+        .await
+        .unwrap();
     let context = RequestContext::new(
-        Arc::<Reads>::clone(&client),
+        Arc::<ReadingClient>::clone(&client),
         Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
     (servers, upstream, client, context)

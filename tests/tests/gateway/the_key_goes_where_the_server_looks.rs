@@ -3,12 +3,13 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use serde_json::{Value, json};
 
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#;
-const DONE: Fate = Fate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
+const DONE: CallFate =
+    CallFate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
 
 fn keyed_by(place: &str, name: &str) -> Setup {
     let target = json!({ place: name, "repeats": "replayed", "remembers": "24h" });
@@ -19,8 +20,8 @@ fn keyed_by(place: &str, name: &str) -> Setup {
     }
 }
 
-async fn sent(setup: Setup, fates: impl IntoIterator<Item = Fate>) -> Vec<Value> {
-    let server = Scripted::new(TOOLS, fates);
+async fn sent(setup: Setup, fates: impl IntoIterator<Item = CallFate>) -> Vec<Value> {
+    let server = ScriptedServer::new(TOOLS, fates);
     let mut agent = Agent::of(setup, server.clone()).await;
     agent.pay(1, 30).await;
     assert_eq!(agent.answer().await, (json!("executed"), "paid".to_owned()));
@@ -34,7 +35,7 @@ async fn a_repeat_has_the_same_key_and_another_id() {
         ("argument", "/reference", "/params/arguments/reference"),
         ("metadata", "bank/key", "/params/_meta/bank~1key"),
     ] {
-        let calls = sent(keyed_by(place, name), [Fate::Lost, DONE]).await;
+        let calls = sent(keyed_by(place, name), [CallFate::Lost, DONE]).await;
         assert_eq!(calls.len(), 2);
         assert!(
             calls[0].pointer(pointer).is_some_and(Value::is_string),
@@ -52,7 +53,7 @@ async fn a_repeat_has_the_same_key_and_another_id() {
 
 #[tokio::test]
 async fn a_key_that_has_no_place_is_told_and_nothing_is_sent() {
-    let server = Scripted::new(TOOLS, [DONE]);
+    let server = ScriptedServer::new(TOOLS, [DONE]);
     let mut agent = Agent::of(keyed_by("header", "Idempotency-Key"), server.clone()).await;
     agent.pay(1, 30).await;
     let (answer, text) = agent.answer().await;

@@ -4,23 +4,24 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use serde_json::json;
 
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}},
     {"name":"get_pay","inputSchema":{},"annotations":{"readOnlyHint":true}}]}"#;
 
-const DONE: Fate = Fate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
-const TURNED_AWAY: Fate = Fate::Answered(
+const DONE: CallFate =
+    CallFate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
+const TURNED_AWAY: CallFate = CallFate::Answered(
     "error",
     r#"{"code":-32602,"message":"amount: a number was expected"}"#,
 );
-const TURNED_AWAY_IN_TEXT: Fate = Fate::Answered(
+const TURNED_AWAY_IN_TEXT: CallFate = CallFate::Answered(
     "result",
     r#"{"content":[{"type":"text","text":"MCP error -32602: Tool pay not found"}],"isError":true}"#,
 );
-const FAILED: Fate = Fate::Answered(
+const FAILED: CallFate = CallFate::Answered(
     "result",
     r#"{"content":[{"type":"text","text":"the disk is full"}],"isError":true}"#,
 );
@@ -28,7 +29,7 @@ const FAILED: Fate = Fate::Answered(
 #[tokio::test]
 async fn a_call_that_was_turned_away_may_be_made_again_at_once() {
     for turned_away in [TURNED_AWAY, TURNED_AWAY_IN_TEXT] {
-        let server = Scripted::new(TOOLS, [turned_away, DONE]);
+        let server = ScriptedServer::new(TOOLS, [turned_away, DONE]);
         let mut agent = Agent::of(Setup::default(), server.clone()).await;
         agent.pay(1, 30).await;
         assert!(agent.read().await.contains("-32602"));
@@ -40,7 +41,7 @@ async fn a_call_that_was_turned_away_may_be_made_again_at_once() {
 
 #[tokio::test]
 async fn a_failure_in_doubt_is_told_in_the_server_s_words_each_time_and_sent_once() {
-    let server = Scripted::new(TOOLS, [FAILED, DONE]);
+    let server = ScriptedServer::new(TOOLS, [FAILED, DONE]);
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     for id in [1, 2] {
         agent.pay(id, 30).await;
@@ -65,7 +66,7 @@ async fn a_failure_in_doubt_is_told_in_the_server_s_words_each_time_and_sent_onc
 
 #[tokio::test]
 async fn without_the_guard_the_same_failure_is_sent_twice() {
-    let server = Scripted::new(TOOLS, [FAILED, DONE]);
+    let server = ScriptedServer::new(TOOLS, [FAILED, DONE]);
     let mut agent = Agent::of(
         Setup {
             is_off: true,
@@ -84,7 +85,7 @@ async fn without_the_guard_the_same_failure_is_sent_twice() {
 #[tokio::test]
 async fn what_only_reads_passes_where_the_server_is_trusted_and_only_there() {
     for (is_trusted, answers) in [(true, ["null", "null"]), (false, ["executed", "executed"])] {
-        let server = Scripted::new(TOOLS, [DONE]);
+        let server = ScriptedServer::new(TOOLS, [DONE]);
         let mut agent = Agent::of(
             Setup {
                 is_trusted,

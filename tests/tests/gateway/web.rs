@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Connects to one server, guarded.
 #[derive(Debug)]
-struct Before {
+struct GuardConnector {
     guard: Arc<ToolGuard>,
     server: Arc<dyn Upstream>,
 }
 
 #[async_trait]
-impl Connector for Before {
+impl Connector for GuardConnector {
     async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(GuardLayer::new(
             Arc::clone(&self.guard),
@@ -51,7 +51,7 @@ impl Gateway {
             "bank",
             "",
         ));
-        Self::connecting(Arc::new(Before {
+        Self::connecting(Arc::new(GuardConnector {
             guard,
             server: Arc::<Server>::clone(server),
         }))

@@ -3,13 +3,13 @@
 
 use crate::{
     scene::{Agent, Setup},
-    server::{Fate, Scripted},
+    server::{CallFate, ScriptedServer},
 };
 use semel_mcp::guarded::ToolProber;
 use serde_json::json;
 use std::sync::Arc;
 
-const LISTED: Fate = Fate::Answered(
+const LISTED: CallFate = CallFate::Answered(
     "result",
     r#"{"content":[],"structuredContent":{"payments":[{"amount":30}]}}"#,
 );
@@ -45,7 +45,7 @@ async fn a_tool_that_only_reads_finds_the_payment() {
             ToolProber::default().with_allowed_tools(["list_payments".to_owned()]),
         ),
     ] {
-        let server = Scripted::new(tools, [Fate::Lost, LISTED]);
+        let server = ScriptedServer::new(tools, [CallFate::Lost, LISTED]);
         let mut agent = Agent::of(looking(probes), server.clone()).await;
         agent.pay(1, 30).await;
         assert_eq!(
@@ -65,7 +65,7 @@ async fn a_tool_that_only_reads_finds_the_payment() {
 
 #[tokio::test]
 async fn a_tool_that_may_do_something_is_not_used_to_look() {
-    let server = Scripted::new(SILENT, [Fate::Lost, LISTED]);
+    let server = ScriptedServer::new(SILENT, [CallFate::Lost, LISTED]);
     let mut agent = Agent::of(looking(ToolProber::default()), server.clone()).await;
     agent.pay(1, 30).await;
     let (answer, _) = agent.answer().await;
