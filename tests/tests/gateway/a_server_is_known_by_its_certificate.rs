@@ -178,7 +178,7 @@ async fn silence() {
         .await
         .unwrap_err();
     assert!(
-        !lost.sent && lost.reason.contains("does not take the connection in time"),
+        !lost.sent && lost.reason.contains("did not accept the connection in time"),
         "{lost}"
     );
 }
@@ -198,7 +198,7 @@ async fn a_server_is_spoken_to_only_where_its_certificate_holds() {
             ledger,
             named.clone(),
             "server.pem",
-            "nobody whom this system trusts vouches for its certificate"
+            "this system does not trust the issuer of its certificate"
         ),
         refused(
             ledger,
