@@ -1,23 +1,37 @@
-//! A model of callers, targets and people around the real ledger and the real guard.
+//! A model checker for the ledger and the guard: it explores every interleaving of calls and
+//! faults.
 //!
-//! [`semel_core::ledger::apply`] and [`semel_core::guard::Guard`] are the ones of the library; around them stands a small world: a
-//! target that may forget, messages that arrive late, lose their answers or lie, calls that crash, people who know and
-//! people who do not, clocks that go back, a ledger that loses a record. A model checker walks every interleaving of a
-//! [`plan`] and holds each answer against the [`Promise`]s. A *twin* is the same without one rule of the ledger: a
-//! promise must break, or the rule is idle.
+//! The checker is [`stateright`]. The code under test is the library's own: [`semel_core::ledger`]
+//! and [`semel_core::guard::Guard`]. The model adds their environment: callers, a network, a
+//! target, people and clocks.
 //!
-//! Absent: stores and their faults, policies, the wire. Those are real in other tests.
+//! | term | here |
+//! |---|---|
+//! | state | [`state::ModelState`]: the ledger, each call, each request in flight, the target's effects |
+//! | action | [`ModelAction`]: one step of one participant, such as a crash, an answer or a decision |
+//! | transition | the state after an action; the ledger and the guard compute their part of it |
+//! | property | [`SafetyProperty`]: a sentence that must hold in every reachable state |
+//! | plan | [`plan::TestPlan`]: the calls and the faults of one check, few enough to explore all of its states |
+//! | counterexample | [`Counterexample`]: the shortest sequence of actions that violates a property |
+//! | twin | [`RuleTwin`]: the ledger without one rule; each must have a counterexample, or its rule is not needed |
+//!
+//! A twin is a mutant in the sense of mutation testing. Stores and their faults, policies and
+//! protocols are absent: other tests run the real ones.
 
-mod drive;
+mod action;
+mod checker;
+mod enabled;
+mod guard_driver;
+mod invariant;
+mod model;
 pub mod plan;
 mod plans;
-mod promise;
-mod town;
-mod twins;
-mod watch;
-pub mod world;
+mod property;
+pub mod state;
+mod transition;
 
-pub use plans::plans;
-pub use promise::Promise;
-pub use town::{Deed, Mistake, Town};
-pub use twins::{Twin, Walk, twins, walk};
+pub use action::{HostMistake, ModelAction, RefusalKind};
+pub use checker::{Counterexample, PlanCheck, RuleTwin, check_plan, check_twins};
+pub use model::LedgerModel;
+pub use plans::all_plans;
+pub use property::SafetyProperty;

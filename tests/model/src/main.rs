@@ -1,61 +1,65 @@
-//! Prints, for each rule of the ledger, what breaks without it. `--plans` walks the plans with all rules instead.
+//! Prints the property that breaks without each rule of the ledger. `--plans` checks each plan with
+//! all rules instead.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
 use semel_core::ledger::Rules;
-use semel_model::{plans, twins, walk};
+use semel_model::{all_plans, check_plan, check_twins};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let kept = if std::env::args().any(|argument| argument == "--plans") {
+    let is_correct = if std::env::args().any(|argument| argument == "--plans") {
         print_plans()
     } else {
         print_twins()
     };
-    if kept {
+    if is_correct {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
+/// Returns true if every property holds in every plan.
 fn print_plans() -> bool {
-    let mut kept = true;
-    for plan in plans() {
+    let mut all_hold = true;
+    for plan in all_plans() {
         let begun = std::time::Instant::now();
-        let walk = walk(plan, Rules::ALL);
-        let verdict = walk
-            .broken
+        let check = check_plan(plan, Rules::ALL);
+        let result = check
+            .counterexample
             .as_ref()
-            .map_or("holds", |(promise, _)| promise.sentence());
+            .map_or("holds", |found| found.property.sentence());
         println!(
-            "{:<48} {:>9} states  {:>6.1} s  {verdict}",
-            walk.plan,
-            walk.states,
+            "{:<48} {:>9} states  {:>6.1} s  {result}",
+            check.plan,
+            check.state_count,
             begun.elapsed().as_secs_f32()
         );
-        if let Some((_, story)) = walk.broken {
-            println!("    {story:?}");
-            kept = false;
+        if let Some(counterexample) = check.counterexample {
+            println!("{counterexample}");
+            all_hold = false;
         }
     }
-    kept
+    all_hold
 }
 
+/// Returns true if every twin has a counterexample.
 fn print_twins() -> bool {
     let mut all_caught = true;
-    for twin in twins() {
-        let (rule, states) = (twin.rule.name(), twin.states);
-        match &twin.caught {
-            Some((_, promise, _)) => println!(
+    for twin in check_twins() {
+        let rule = twin.rule.name();
+        let states = twin.state_count;
+        match &twin.counterexample {
+            Some(found) => println!(
                 "{rule:<24} {states:>8} states  caught   {}",
-                promise.sentence()
+                found.property.sentence()
             ),
             None => println!(
                 "{rule:<24} {states:>8} states  MISSED   {}",
                 twin.rule.sentence()
             ),
         }
-        all_caught &= twin.caught.is_some();
+        all_caught &= twin.counterexample.is_some();
     }
     all_caught
 }

@@ -1,4 +1,7 @@
-//! The stories that are told: each plan allows a few troubles at once, so that all their interleavings can be walked.
+//! Test plans: the bounds of one check.
+//!
+//! The number of states grows with each fault that may happen. So each plan allows a few, and all
+//! plans together allow all of them.
 
 use semel_core::{
     guard::ToolAllowance,
@@ -9,145 +12,189 @@ use semel_core::{
     },
 };
 
-use crate::world::Op;
+use crate::state::OperationIndex;
 
-/// How long a tick is, in seconds.
+/// The length of a tick in seconds.
 pub const TICK_SECONDS: u32 = 10;
 
-/// What a policy says to do about what is in doubt.
+/// The length of a tick in milliseconds.
+pub(crate) const TICK_MS: u64 = TICK_SECONDS as u64 * 1_000;
+
+/// A policy's advice for an operation in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Advice {
+pub enum RecoveryAdvice {
     /// Send it again.
     Retry,
-    /// Look.
+    /// Probe the target.
     Probe,
-    /// Leave it to a person.
+    /// Hold it for a person.
     Hold,
 }
 
-/// How a person knows what to decide.
+/// A person's knowledge of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Knowledge {
-    /// By looking at the system behind the tool, carefully.
-    True,
-    /// Not at all.
+pub enum PersonKnowledge {
+    /// The person examines the target before each decision, and so decides truly.
+    Complete,
+    /// The person decides without any knowledge.
     None,
 }
 
-/// One call of a plan.
+/// A person of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedPerson {
+    /// The person's knowledge.
+    pub knowledge: PersonKnowledge,
+    /// The limit of decisions.
+    pub decisions_max: u8,
+}
+
+/// A call of a plan.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
-    /// Which operation.
-    pub op: Op,
-    /// What it asks for.
+pub struct PlannedCall {
+    /// The operation.
+    pub operation: OperationIndex,
+    /// The content that it asks for.
     pub content: u8,
-    /// How it asks for it.
+    /// The digest of the whole call. Calls of equal content may differ in what a policy ignores.
     pub digest: u8,
 }
 
-/// A story: who calls, and what may go wrong.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Its name.
-    pub name: &'static str,
-    /// The rules that it needs.
-    pub needs: &'static [Rule],
-    /// Who calls.
-    pub wishes: Vec<Wish>,
-    /// How many ticks pass.
-    pub ticks: u8,
-    /// How the target treats repeats, and for how many ticks it remembers; none: nothing is known.
-    pub target: Option<(RepeatEffect, Option<u8>)>,
-    /// How long a lease lasts, in ticks.
-    pub lease_ticks: u8,
-    /// How long an attempt may take, in ticks.
-    pub attempt_ticks: u8,
-    /// What the policy says about doubt: any of these.
-    pub advice: &'static [Advice],
-    /// How long a refusal is replayed, in ticks.
-    pub refusal_ticks: u8,
-    /// How long an equal call means the same.
-    pub until: OperationLifetime,
-    /// After how many ticks a probe that found nothing lets it be sent again.
-    pub timer: Option<u8>,
-    /// Whether calls are killed.
-    pub crashes: bool,
-    /// Whether requests and answers are lost or late.
-    pub loses: bool,
-    /// Whether nothing is sent at times, by proof.
-    pub unsent: bool,
-    /// Whether the tool turns things away.
-    pub refuses: bool,
-    /// How often the tool says so falsely.
-    pub lies: u8,
-    /// Whether hosts learn late what became of an attempt.
-    pub reports: bool,
-    /// Whether leases are renewed.
-    pub renews: bool,
-    /// A person, and how often it decides.
-    pub person: Option<(Knowledge, u8)>,
-    /// How often hosts do what is not theirs.
-    pub mistakes: u8,
-    /// How many looks the sweep begins.
-    pub sweeps: u8,
-    /// How often the machine of the store is started anew.
-    pub reboots: u8,
-    /// Whether its wall clock is then set far back.
-    pub set_back: bool,
-    /// How often the ledger loses the record.
-    pub losses: u8,
-    /// Whether attempts are suspended and continued.
-    pub suspends: bool,
-    /// Whether what goes on elsewhere took effect before it did, and who goes on with it sends nothing.
-    pub rounds: bool,
-    /// Whether the undoing operation says what it undoes, or only its outcome does.
-    pub undoes_beforehand: bool,
-    /// Whether records age.
-    pub ages: bool,
+impl PlannedCall {
+    /// A call of operation 0 with nothing besides its content.
+    pub(crate) fn with_content(content: u8) -> Self {
+        Self {
+            operation: 0,
+            content,
+            digest: content,
+        }
+    }
 }
 
-impl Plan {
-    /// A calm story of these calls of one operation, each of a content.
+/// The target's treatment of repeated keys.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetBehavior {
+    /// The effect of a repeat within the target's memory.
+    pub repeats: RepeatEffect,
+    /// The number of ticks for which the target remembers a key; none: for ever.
+    pub memory_ticks: Option<u8>,
+}
+
+/// The calls and the faults of one check.
+#[derive(Debug, Clone)]
+pub struct TestPlan {
+    /// Its name.
+    pub name: &'static str,
+    /// The rules without which a property breaks in this plan.
+    pub needed_rules: &'static [Rule],
+    /// The calls, which run concurrently.
+    pub calls: Vec<PlannedCall>,
+    /// The number of ticks that pass.
+    pub ticks: u8,
+    /// The target's behavior; none: the ledger knows nothing of it, and repeats have effects.
+    pub target: Option<TargetBehavior>,
+    /// The duration of a lease.
+    pub lease_ticks: u8,
+    /// The time limit of an attempt.
+    pub attempt_ticks: u8,
+    /// The advice that the policy may give, any of these at a time.
+    pub advice: &'static [RecoveryAdvice],
+    /// The time for which a refusal is replayed.
+    pub refusal_ticks: u8,
+    /// The lifetime of an operation: the time for which equal calls are the same operation.
+    pub lifetime: OperationLifetime,
+    /// The delay after which a probe that found nothing releases the operation; none: it never
+    /// does.
+    pub rerun_ticks: Option<u8>,
+    /// Calls may crash.
+    pub calls_crash: bool,
+    /// Requests and answers may be lost or late.
+    pub messages_get_lost: bool,
+    /// Calls may fail with proof that nothing was sent.
+    pub sending_fails: bool,
+    /// The target may turn requests away.
+    pub target_refuses: bool,
+    /// The limit of requests that the target claims falsely to have turned away.
+    pub false_refusals_max: u8,
+    /// Hosts may learn the outcomes of attempts after their calls ended.
+    pub outcomes_come_late: bool,
+    /// Hosts may renew leases.
+    pub leases_renew: bool,
+    /// The person that may decide.
+    pub person: Option<PlannedPerson>,
+    /// The limit of mistakes by hosts.
+    pub mistakes_max: u8,
+    /// The limit of probes by the sweep.
+    pub sweep_probes_max: u8,
+    /// The limit of reboots of the store's machine.
+    pub reboots_max: u8,
+    /// A reboot sets the wall clock far back.
+    pub reboot_sets_clock_back: bool,
+    /// The limit of losses of the record.
+    pub record_losses_max: u8,
+    /// Attempts may be suspended and continued.
+    pub attempts_suspend: bool,
+    /// The first round of a suspended attempt takes effect, and its continuation sends nothing.
+    pub first_round_takes_effect: bool,
+    /// An undoing call declares its undo before it is sent; else only its outcome reports it.
+    pub undo_is_declared: bool,
+    /// Records may age.
+    pub records_age: bool,
+}
+
+impl TestPlan {
+    /// A plan without faults: calls of operation 0 with these contents.
     #[must_use]
-    pub fn of(name: &'static str, contents: &[u8]) -> Self {
-        let wish = |content: &u8| Wish {
-            op: 0,
-            content: *content,
-            digest: *content,
-        };
+    pub fn without_faults(name: &'static str, contents: &[u8]) -> Self {
         Self {
             name,
-            needs: &[],
-            wishes: contents.iter().map(wish).collect(),
+            needed_rules: &[],
+            calls: contents
+                .iter()
+                .map(|content| PlannedCall::with_content(*content))
+                .collect(),
             ticks: 1,
             target: None,
             lease_ticks: 1,
             attempt_ticks: 1,
-            advice: &[Advice::Hold],
+            advice: &[RecoveryAdvice::Hold],
             refusal_ticks: 1,
-            until: OperationLifetime::Window,
-            timer: None,
-            crashes: false,
-            loses: false,
-            unsent: false,
-            refuses: false,
-            lies: 0,
-            reports: false,
-            renews: false,
+            lifetime: OperationLifetime::Window,
+            rerun_ticks: None,
+            calls_crash: false,
+            messages_get_lost: false,
+            sending_fails: false,
+            target_refuses: false,
+            false_refusals_max: 0,
+            outcomes_come_late: false,
+            leases_renew: false,
             person: None,
-            mistakes: 0,
-            sweeps: 0,
-            reboots: 0,
-            set_back: false,
-            losses: 0,
-            suspends: false,
-            rounds: false,
-            undoes_beforehand: true,
-            ages: false,
+            mistakes_max: 0,
+            sweep_probes_max: 0,
+            reboots_max: 0,
+            reboot_sets_clock_back: false,
+            record_losses_max: 0,
+            attempts_suspend: false,
+            first_round_takes_effect: false,
+            undo_is_declared: true,
+            records_age: false,
         }
     }
 
-    /// What the operator allows.
+    /// The call of this index.
+    pub(crate) fn call(&self, index: usize) -> PlannedCall {
+        self.calls
+            .get(index)
+            .copied()
+            .unwrap_or(PlannedCall::with_content(1))
+    }
+
+    /// Returns true if calls of the plan undo operation 0.
+    pub(crate) fn has_undo(&self) -> bool {
+        self.calls.iter().any(|call| call.operation > 0)
+    }
+
+    /// The limits that the operator sets for the tool.
     #[must_use]
     pub fn allowance(&self) -> ToolAllowance {
         ToolAllowance {
@@ -156,45 +203,43 @@ impl Plan {
             retries: 1,
             looks: 1,
             can_probe: true,
-            timed_rerun_ms: self
-                .timer
-                .map(|ticks| u64::from(ticks) * u64::from(TICK_SECONDS) * 1_000),
+            timed_rerun_ms: self.rerun_ticks.map(|ticks| u64::from(ticks) * TICK_MS),
             ..ToolAllowance::default()
         }
     }
 
-    /// Whether two sendings under one key come to one effect.
+    /// Returns true if the target recognizes a key so many ticks after its effect: the repeat has
+    /// no effect.
     #[must_use]
-    pub fn recognises(&self, elapsed: u8) -> bool {
-        self.target.is_some_and(|(repeats, memory)| {
-            repeats.have_no_effect() && memory.is_none_or(|memory| elapsed < memory)
+    pub fn target_recognizes(&self, elapsed: u8) -> bool {
+        self.target.is_some_and(|target| {
+            target.repeats.have_no_effect()
+                && target.memory_ticks.is_none_or(|memory| elapsed < memory)
         })
     }
 
-    fn target(&self) -> Option<Target> {
-        let (repeats, memory) = self.target?;
-        let remembers_seconds =
-            Some(memory.map_or(Target::FOR_EVER, |ticks| u32::from(ticks) * TICK_SECONDS));
+    /// The target's behavior as an operation declares it.
+    fn declared_target(&self) -> Option<Target> {
+        let behavior = self.target?;
+        let remembers_seconds = behavior
+            .memory_ticks
+            .map_or(Target::FOR_EVER, |ticks| u32::from(ticks) * TICK_SECONDS);
         Some(Target {
             places: vec![KeyPlace::Header("key".to_owned())],
             form: KeyForm::default(),
-            repeats,
-            remembers_seconds,
+            repeats: behavior.repeats,
+            remembers_seconds: Some(remembers_seconds),
         })
     }
 
-    /// The claim that a call makes.
+    /// The claim of a call.
     #[must_use]
-    pub fn claim(&self, wish: Wish, nonce: Nonce) -> Claim {
-        let undoing = UndoTarget {
-            of: OperationGeneration {
-                key: store_key(0),
-                generation: 1,
-            },
-            settled: false,
-        };
-        let undoes = if wish.op > 0 && self.undoes_beforehand {
-            vec![undoing]
+    pub fn claim(&self, call: PlannedCall, nonce: Nonce) -> Claim {
+        let undoes = if call.operation > 0 && self.undo_is_declared {
+            vec![UndoTarget {
+                of: generation_to_undo(1),
+                settled: false,
+            }]
         } else {
             Vec::new()
         };
@@ -206,15 +251,15 @@ impl Plan {
                 shadow: false,
                 operation: String::new(),
                 identity: Vec::new(),
-                content: Fingerprint::from_bytes([wish.content; 32]),
-                call_digest: CallDigest::from_bytes([wish.digest; 32]),
+                content: Fingerprint::from_bytes([call.content; 32]),
+                call_digest: CallDigest::from_bytes([call.digest; 32]),
                 call: None,
-                until: self.until,
+                until: self.lifetime,
                 window_seconds: 1,
                 attempt_seconds: u32::from(self.attempt_ticks) * TICK_SECONDS,
                 lease_seconds: u32::from(self.lease_ticks) * TICK_SECONDS,
                 refusal_seconds: u32::from(self.refusal_ticks) * TICK_SECONDS,
-                target: self.target(),
+                target: self.declared_target(),
                 policy: PolicyName {
                     name: String::new(),
                     digest: PolicyDigest::from_bytes([0; 32]),
@@ -230,14 +275,27 @@ impl Plan {
     }
 }
 
-/// Where an operation's record lies.
-#[must_use]
-pub fn store_key(op: Op) -> StoreKey {
-    StoreKey::from_bytes([op; 32])
+/// The content of a record or claim, as plans number it.
+pub(crate) fn content_number(terms: &OperationTerms) -> u8 {
+    terms.content.as_bytes().first().copied().unwrap_or(0)
 }
 
-/// The operation that lies there.
+/// A generation of operation 0, as the subject of an undo.
+pub(crate) fn generation_to_undo(generation: u32) -> OperationGeneration {
+    OperationGeneration {
+        key: store_key(0),
+        generation,
+    }
+}
+
+/// The store key of an operation.
 #[must_use]
-pub fn op_of(key: StoreKey) -> Op {
+pub fn store_key(operation: OperationIndex) -> StoreKey {
+    StoreKey::from_bytes([operation; 32])
+}
+
+/// The operation of a store key.
+#[must_use]
+pub fn operation_of_key(key: StoreKey) -> OperationIndex {
     key.as_bytes().first().copied().unwrap_or(0)
 }

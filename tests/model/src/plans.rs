@@ -1,357 +1,390 @@
 //! The plans, each with the rules that it shows to be needed.
+//!
+//! A call's content is a number: equal numbers are equal calls, which one operation must not send
+//! twice.
 
 use semel_core::{
     ledger::Rule,
     model::{OperationLifetime, RepeatEffect},
 };
 
-use crate::plan::{Advice, Knowledge, Plan, Wish};
+use crate::plan::{
+    PersonKnowledge, PlannedCall, PlannedPerson, RecoveryAdvice, TargetBehavior, TestPlan,
+};
+use crate::state::OperationIndex;
+
+/// A target that replays its answer to a repeated key for ever.
+const REPLAYING_TARGET: TargetBehavior = TargetBehavior {
+    repeats: RepeatEffect::Replayed,
+    memory_ticks: None,
+};
+
+/// A target that replays its answer for 3 ticks.
+const FORGETFUL_TARGET: TargetBehavior = TargetBehavior {
+    repeats: RepeatEffect::Replayed,
+    memory_ticks: Some(3),
+};
 
 /// Every plan.
 #[must_use]
-pub fn plans() -> Vec<Plan> {
+pub fn all_plans() -> Vec<TestPlan> {
     vec![
-        callers(),
-        memory(),
-        retries(),
-        effective_repeats(),
-        other_noise(),
-        clocks(),
-        attempts(),
-        continuations(),
-        unsent_rounds(),
-        refusals(),
-        lies(),
-        lies_until_delivery(),
-        people(),
-        careful_people(),
-        probes(),
-        held_looks(),
-        timers(),
-        deliveries(),
-        late_deliveries(),
-        losses(),
-        undoing(),
-        undoing_again(),
-        undone_by_outcome(),
-        ageing(),
+        crashes_and_timeouts(),
+        forgetful_target(),
+        retries_and_late_answers(),
+        repeats_with_effects(),
+        equal_content_other_call(),
+        clock_set_back(),
+        endless_renewals(),
+        continued_attempts(),
+        unsent_continuation(),
+        refused_requests(),
+        false_refusals(),
+        false_refusal_after_delivery(),
+        uninformed_people(),
+        informed_people(),
+        concurrent_probes(),
+        probes_of_held(),
+        timed_rerun(),
+        lifetime_until_delivery(),
+        late_acknowledgements(),
+        lost_record(),
+        concurrent_undos(),
+        refused_undo(),
+        undeclared_undo(),
+        aging_undo(),
     ]
 }
 
-fn callers() -> Plan {
-    Plan {
-        needs: &[Rule::ContentAgrees, Rule::LeaseEndIsDoubt],
-        crashes: true,
-        loses: true,
-        unsent: true,
-        ..Plan::of(
-            "callers who crash, and tools that do not answer",
+fn crashes_and_timeouts() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::ContentAgrees, Rule::LeaseEndIsDoubt],
+        calls_crash: true,
+        messages_get_lost: true,
+        sending_fails: true,
+        ..TestPlan::without_faults(
+            "callers that crash and targets that do not answer",
             &[1, 1, 2],
         )
     }
 }
 
-fn memory() -> Plan {
-    Plan {
-        needs: &[Rule::TargetRemembers, Rule::RetriesBounded],
+fn forgetful_target() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::TargetRemembers, Rule::RetriesBounded],
         ticks: 4,
-        target: Some((RepeatEffect::Replayed, Some(3))),
-        advice: &[Advice::Retry],
-        crashes: true,
-        loses: true,
-        reports: true,
-        ..Plan::of("a target that forgets", &[1, 1])
+        target: Some(FORGETFUL_TARGET),
+        advice: &[RecoveryAdvice::Retry],
+        calls_crash: true,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        ..TestPlan::without_faults("a target that forgets", &[1, 1])
     }
 }
 
-fn retries() -> Plan {
-    Plan {
-        needs: &[Rule::NoOtherUnresolved, Rule::FinalStands, Rule::OwnerOnly],
+fn retries_and_late_answers() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::NoOtherUnresolved, Rule::FinalStands, Rule::OwnerOnly],
         ticks: 1,
-        target: Some((RepeatEffect::Replayed, None)),
+        target: Some(REPLAYING_TARGET),
         attempt_ticks: 2,
-        advice: &[Advice::Retry],
-        crashes: true,
-        loses: true,
-        refuses: true,
-        reports: true,
-        mistakes: 1,
-        ..Plan::of("retries beside late answers", &[1, 1])
+        advice: &[RecoveryAdvice::Retry],
+        calls_crash: true,
+        messages_get_lost: true,
+        target_refuses: true,
+        outcomes_come_late: true,
+        mistakes_max: 1,
+        ..TestPlan::without_faults("retries beside late answers", &[1, 1])
     }
 }
 
-fn effective_repeats() -> Plan {
-    Plan {
-        needs: &[Rule::RepeatsAreHarmless],
+fn repeats_with_effects() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::RepeatsAreHarmless],
         ticks: 2,
-        target: Some((RepeatEffect::Effective, None)),
-        advice: &[Advice::Retry],
-        crashes: true,
-        loses: true,
-        reports: true,
-        ..Plan::of("repeats that have effects", &[1, 1, 2])
+        target: Some(TargetBehavior {
+            repeats: RepeatEffect::Effective,
+            memory_ticks: None,
+        }),
+        advice: &[RecoveryAdvice::Retry],
+        calls_crash: true,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        ..TestPlan::without_faults("repeats that have effects", &[1, 1, 2])
     }
 }
 
-fn other_noise() -> Plan {
-    let mut plan = Plan {
-        needs: &[Rule::SameCallAgain],
-        target: Some((RepeatEffect::Replayed, None)),
-        advice: &[Advice::Retry],
-        crashes: true,
-        loses: true,
-        ..Plan::of("the same with other noise", &[1])
+fn equal_content_other_call() -> TestPlan {
+    let mut plan = TestPlan {
+        needed_rules: &[Rule::SameCallAgain],
+        target: Some(REPLAYING_TARGET),
+        advice: &[RecoveryAdvice::Retry],
+        calls_crash: true,
+        messages_get_lost: true,
+        ..TestPlan::without_faults("an equal call that differs in ignored parts", &[1])
     };
-    plan.wishes.push(Wish {
-        op: 0,
+    plan.calls.push(PlannedCall {
+        operation: 0,
         content: 1,
         digest: 2,
     });
     plan
 }
 
-fn clocks() -> Plan {
-    Plan {
-        needs: &[Rule::ClockNeverGrants],
+fn clock_set_back() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::ClockNeverGrants],
         ticks: 4,
-        target: Some((RepeatEffect::Replayed, Some(3))),
-        advice: &[Advice::Retry],
-        crashes: true,
-        loses: true,
-        reboots: 1,
-        set_back: true,
-        ..Plan::of("a clock set back by a reboot", &[1, 1])
+        target: Some(FORGETFUL_TARGET),
+        advice: &[RecoveryAdvice::Retry],
+        calls_crash: true,
+        messages_get_lost: true,
+        reboots_max: 1,
+        reboot_sets_clock_back: true,
+        ..TestPlan::without_faults("a clock set back by a reboot", &[1, 1])
     }
 }
 
-fn attempts() -> Plan {
-    Plan {
-        needs: &[Rule::AttemptEnds],
+fn endless_renewals() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::AttemptEnds],
         ticks: 3,
         lease_ticks: 2,
         attempt_ticks: 2,
-        crashes: true,
-        renews: true,
-        ..Plan::of("leases renewed without end", &[1, 1])
+        calls_crash: true,
+        leases_renew: true,
+        ..TestPlan::without_faults("leases renewed without end", &[1, 1])
     }
 }
 
-fn continuations() -> Plan {
-    Plan {
+fn continued_attempts() -> TestPlan {
+    TestPlan {
         ticks: 2,
         attempt_ticks: 2,
-        crashes: true,
-        loses: true,
-        reports: true,
-        suspends: true,
-        ..Plan::of("attempts that continue elsewhere", &[1, 1, 2])
+        calls_crash: true,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        attempts_suspend: true,
+        ..TestPlan::without_faults("attempts that continue elsewhere", &[1, 1, 2])
     }
 }
 
-fn unsent_rounds() -> Plan {
-    Plan {
-        needs: &[Rule::RoundsProveNothing],
+fn unsent_continuation() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::RoundsProveNothing],
         ticks: 1,
-        loses: true,
-        suspends: true,
-        rounds: true,
-        ..Plan::of("rounds of which the next is never sent", &[1, 1])
+        messages_get_lost: true,
+        attempts_suspend: true,
+        first_round_takes_effect: true,
+        ..TestPlan::without_faults("a continuation that is never sent", &[1, 1])
     }
 }
 
-fn refusals() -> Plan {
-    Plan {
-        needs: &[Rule::RefusalIsReplayed, Rule::NewSeriesAfterRefusal],
-        crashes: true,
-        refuses: true,
-        unsent: true,
-        ..Plan::of("tools that turn away", &[1, 1, 2])
+fn refused_requests() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::RefusalIsReplayed, Rule::NewSeriesAfterRefusal],
+        calls_crash: true,
+        target_refuses: true,
+        sending_fails: true,
+        ..TestPlan::without_faults("a target that refuses", &[1, 1, 2])
     }
 }
 
-fn lies() -> Plan {
-    Plan {
-        needs: &[
+fn false_refusals() -> TestPlan {
+    TestPlan {
+        needed_rules: &[
             Rule::SeriesAgrees,
             Rule::TwoEffectsStayHeld,
             Rule::EvidenceBarsRelease,
         ],
-        refuses: true,
-        lies: 1,
-        reports: true,
-        person: Some((Knowledge::None, 1)),
-        sweeps: 1,
-        ..Plan::of("a tool that says no and does it", &[1, 2, 2])
+        target_refuses: true,
+        false_refusals_max: 1,
+        outcomes_come_late: true,
+        person: Some(PlannedPerson {
+            knowledge: PersonKnowledge::None,
+            decisions_max: 1,
+        }),
+        sweep_probes_max: 1,
+        ..TestPlan::without_faults("a target that refuses and executes", &[1, 2, 2])
     }
 }
 
-fn lies_until_delivery() -> Plan {
-    Plan {
-        needs: &[Rule::EvidenceBarsSending],
-        lies: 1,
-        reports: true,
-        until: OperationLifetime::Delivery,
+fn false_refusal_after_delivery() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::EvidenceBarsSending],
+        false_refusals_max: 1,
+        outcomes_come_late: true,
+        lifetime: OperationLifetime::Delivery,
         ticks: 0,
-        ..Plan::of("a lie that comes out after the delivery", &[1, 2, 2])
+        ..TestPlan::without_faults("a false refusal that shows after the delivery", &[1, 2, 2])
     }
 }
 
-fn people() -> Plan {
-    Plan {
-        needs: &[Rule::PersonReleasesTheSame, Rule::PersonRefusalStands],
+fn uninformed_people() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::PersonReleasesTheSame, Rule::PersonRefusalStands],
         ticks: 1,
-        crashes: true,
-        loses: true,
-        reports: true,
-        person: Some((Knowledge::None, 2)),
-        ..Plan::of("people who decide without knowing", &[1, 2])
+        calls_crash: true,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        person: Some(PlannedPerson {
+            knowledge: PersonKnowledge::None,
+            decisions_max: 2,
+        }),
+        ..TestPlan::without_faults("people who decide without knowing", &[1, 2])
     }
 }
 
-fn careful_people() -> Plan {
-    Plan {
-        needs: &[Rule::LastAttemptShown],
+fn informed_people() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::LastAttemptShown],
         ticks: 2,
-        target: Some((RepeatEffect::Replayed, None)),
-        advice: &[Advice::Retry, Advice::Hold],
-        crashes: true,
-        loses: true,
-        person: Some((Knowledge::True, 1)),
-        ..Plan::of("people who look before they decide", &[1, 1])
+        target: Some(REPLAYING_TARGET),
+        advice: &[RecoveryAdvice::Retry, RecoveryAdvice::Hold],
+        calls_crash: true,
+        messages_get_lost: true,
+        person: Some(PlannedPerson {
+            knowledge: PersonKnowledge::Complete,
+            decisions_max: 1,
+        }),
+        ..TestPlan::without_faults("people who examine before they decide", &[1, 1])
     }
 }
 
-fn probes() -> Plan {
-    Plan {
-        needs: &[
+fn concurrent_probes() -> TestPlan {
+    TestPlan {
+        needed_rules: &[
             Rule::LookIsOwn,
             Rule::ProbesEndFirst,
             Rule::LooksBounded,
             Rule::RerunNeedsTheSwitch,
         ],
         ticks: 2,
-        advice: &[Advice::Probe],
-        crashes: true,
-        loses: true,
-        person: Some((Knowledge::True, 1)),
-        sweeps: 1,
-        ..Plan::of("probes beside people and the sweep", &[1, 1])
+        advice: &[RecoveryAdvice::Probe],
+        calls_crash: true,
+        messages_get_lost: true,
+        person: Some(PlannedPerson {
+            knowledge: PersonKnowledge::Complete,
+            decisions_max: 1,
+        }),
+        sweep_probes_max: 1,
+        ..TestPlan::without_faults("probes beside people and the sweep", &[1, 1])
     }
 }
 
-fn held_looks() -> Plan {
-    Plan {
-        needs: &[Rule::HeldLooksAreAskedFor, Rule::HeldStaysHeld],
-        crashes: true,
-        loses: true,
-        reports: true,
-        refuses: true,
-        sweeps: 1,
-        mistakes: 1,
-        timer: Some(0),
-        ..Plan::of("looks at what is held", &[1, 1])
+fn probes_of_held() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::HeldLooksAreAskedFor, Rule::HeldStaysHeld],
+        calls_crash: true,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        target_refuses: true,
+        sweep_probes_max: 1,
+        mistakes_max: 1,
+        rerun_ticks: Some(0),
+        ..TestPlan::without_faults("probes of held operations", &[1, 1])
     }
 }
 
-fn timers() -> Plan {
-    Plan {
-        needs: &[Rule::RerunNeedsItsDelay],
+fn timed_rerun() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::RerunNeedsItsDelay],
         ticks: 3,
-        advice: &[Advice::Probe],
-        crashes: true,
-        loses: true,
-        timer: Some(2),
-        ..Plan::of("a timed re-run", &[1, 1, 1])
+        advice: &[RecoveryAdvice::Probe],
+        calls_crash: true,
+        messages_get_lost: true,
+        rerun_ticks: Some(2),
+        ..TestPlan::without_faults("a timed re-run", &[1, 1, 1])
     }
 }
 
-fn deliveries() -> Plan {
-    Plan {
-        needs: &[Rule::DeliveredFirst, Rule::ReadBeforeDelivery],
+fn lifetime_until_delivery() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::DeliveredFirst, Rule::ReadBeforeDelivery],
         ticks: 0,
-        until: OperationLifetime::Delivery,
-        crashes: true,
-        unsent: true,
-        ..Plan::of("outcomes that last until they are taken", &[1, 1, 1])
+        lifetime: OperationLifetime::Delivery,
+        calls_crash: true,
+        sending_fails: true,
+        ..TestPlan::without_faults("outcomes that last until their delivery", &[1, 1, 1])
     }
 }
 
-fn late_deliveries() -> Plan {
-    Plan {
-        needs: &[Rule::GenerationAgrees, Rule::DeliveryNamesItsOutcome],
+fn late_acknowledgements() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::GenerationAgrees, Rule::DeliveryNamesItsOutcome],
         ticks: 0,
-        target: Some((RepeatEffect::Replayed, None)),
-        advice: &[Advice::Retry],
-        until: OperationLifetime::Delivery,
-        loses: true,
-        reports: true,
-        ..Plan::of("delivery marks and answers that come late", &[1, 1, 1])
+        target: Some(REPLAYING_TARGET),
+        advice: &[RecoveryAdvice::Retry],
+        lifetime: OperationLifetime::Delivery,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        ..TestPlan::without_faults("late answers and delivery acknowledgements", &[1, 1, 1])
     }
 }
 
-fn losses() -> Plan {
-    Plan {
-        needs: &[Rule::KnownAttempt],
+fn lost_record() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::KnownAttempt],
         ticks: 0,
-        loses: true,
-        reports: true,
-        losses: 1,
-        ..Plan::of("a ledger that lost the record", &[1, 1, 1])
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        record_losses_max: 1,
+        ..TestPlan::without_faults("a ledger that lost the record", &[1, 1, 1])
     }
 }
 
-/// Calls that undo the first operation, beside calls of it.
-fn undoers(name: &'static str, undoing: u8, calls: usize) -> Plan {
-    let mut plan = Plan {
+/// A plan with so many operations that undo operation 0, beside `calls` of operation 0 itself.
+fn plan_with_undo(name: &'static str, undo_operations: u8, calls: usize) -> TestPlan {
+    let mut plan = TestPlan {
         ticks: 0,
-        crashes: true,
-        ..Plan::of(name, &vec![1; calls])
+        calls_crash: true,
+        ..TestPlan::without_faults(name, &vec![1; calls])
     };
-    plan.wishes.extend((1..=undoing).map(|op| Wish {
-        op,
-        content: 9,
-        digest: 9,
-    }));
+    plan.calls.extend((1..=undo_operations).map(undoing_call));
     plan
 }
 
-fn undoing() -> Plan {
-    Plan {
-        needs: &[Rule::OneUndoAtATime, Rule::UndoRestsOnItsMark],
-        lies: 1,
-        reports: true,
-        ..undoers("two that undo the same", 2, 1)
+fn undoing_call(operation: OperationIndex) -> PlannedCall {
+    PlannedCall {
+        operation,
+        content: 9,
+        digest: 9,
     }
 }
 
-fn undoing_again() -> Plan {
-    let mut plan = Plan {
-        refuses: true,
-        unsent: true,
-        ..undoers("undoing, turned away and tried again", 2, 1)
+fn concurrent_undos() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::OneUndoAtATime, Rule::UndoRestsOnItsMark],
+        false_refusals_max: 1,
+        outcomes_come_late: true,
+        ..plan_with_undo("two operations that undo the same one", 2, 1)
+    }
+}
+
+fn refused_undo() -> TestPlan {
+    let mut plan = TestPlan {
+        target_refuses: true,
+        sending_fails: true,
+        ..plan_with_undo("an undo that is refused and tried again", 2, 1)
     };
-    plan.wishes.push(Wish {
-        op: 1,
-        content: 9,
-        digest: 9,
-    });
+    plan.calls.push(undoing_call(1));
     plan
 }
 
-fn undone_by_outcome() -> Plan {
-    Plan {
-        needs: &[Rule::UndoNamesItsGeneration],
-        undoes_beforehand: false,
-        ..undoers("only the outcome tells what was undone", 1, 2)
+fn undeclared_undo() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::UndoNamesItsGeneration],
+        undo_is_declared: false,
+        ..plan_with_undo("an undo that only its outcome reports", 1, 2)
     }
 }
 
-fn ageing() -> Plan {
-    Plan {
-        needs: &[Rule::OpenMarksDoNotAge, Rule::OnlyLandedUndoes],
-        refuses: true,
-        mistakes: 1,
-        ages: true,
-        ..undoers("what undoes, and ages", 1, 1)
+fn aging_undo() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::OpenMarksDoNotAge, Rule::OnlyLandedUndoes],
+        target_refuses: true,
+        mistakes_max: 1,
+        records_age: true,
+        ..plan_with_undo("an undo whose record ages", 1, 1)
     }
 }
