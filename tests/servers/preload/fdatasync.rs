@@ -1,4 +1,5 @@
-//! A library to preload into a server (`LD_PRELOAD`): it logs the inode and length of each file that the server syncs.
+//! A library to preload into a server (`LD_PRELOAD`): it logs the inode and length of each file
+//! that the server syncs.
 //!
 //! `sync_recorder.rs` compiles it and reads the log. It belongs to no crate.
 
@@ -15,7 +16,8 @@ unsafe extern "C" {
     fn fsync(file: c_int) -> c_int;
 }
 
-/// Replaces the C library's `fdatasync`: calls `fsync`, which syncs at least as much, and logs the length before the call.
+/// Replaces the C library's `fdatasync`: calls `fsync`, which syncs at least as much, and logs the
+/// length before the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn fdatasync(file: c_int) -> c_int {
     // Bytes written during the sync may be missing from it, so the length is read first.

@@ -1,8 +1,10 @@
-//! PostgreSQL and Redis servers for tests and benchmarks, and a TCP proxy that injects network faults.
+//! PostgreSQL and Redis servers for tests and benchmarks, and a TCP proxy that injects network
+//! faults.
 //!
-//! Each server runs on a free port, with its data in a temporary folder, and ends when its value is dropped.
-//! Faults are methods: `kill -9`, a lost power supply, a paused process, a full disk, a cut or silent connection, a
-//! standby that is promoted. A method returns once the server is in the state that its name says, and panics otherwise.
+//! Each server runs on a free port, with its data in a temporary folder, and ends when its value is
+//! dropped. Faults are methods: `kill -9`, a lost power supply, a paused process, a full disk, a
+//! cut or silent connection, a standby that is promoted. A method returns once the server is in the
+//! state that its name says, and panics otherwise.
 //!
 //! | module | contents |
 //! |---|---|

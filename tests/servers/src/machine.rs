@@ -18,7 +18,8 @@ const PORTS: Range<u16> = 10_000..32_000;
 
 /// Returns a port of `127.0.0.1` on which nothing listens.
 ///
-/// The kernel does not assign it to another process while a server is starting, or is down for a while.
+/// The kernel does not assign it to another process while a server is starting, or is down for a
+/// while.
 pub fn free_port() -> u16 {
     loop {
         let random = RandomState::new().build_hasher().finish();
@@ -60,7 +61,8 @@ pub(crate) fn run_to_success(command: &mut Command) {
 
 /// Limits the size of each file that a process may write; `None` lifts the limit.
 ///
-/// `prlimit` is the command to run, as the owner of the process: in some containers root may not change the limit.
+/// `prlimit` is the command to run, as the owner of the process: in some containers root may not
+/// change the limit.
 pub(crate) fn limit_file_size(prlimit: &mut Command, process_id: i32, bytes: Option<u64>) {
     let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
     let output = prlimit

@@ -14,10 +14,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The superuser of each server, who also owns its databases.
+/// The superuser of each server, and the owner of its databases.
 pub const OWNER: &str = "owner";
 
-/// The user and group `nobody` of Linux.
+/// The ID of Linux's unprivileged user and group.
 const NOBODY: u32 = 65_534;
 
 const MISSING: &str = "PostgreSQL's server programs are missing: `apt-get install postgresql`";
@@ -75,7 +75,8 @@ impl PostgresServer {
         server
     }
 
-    /// Crashes the server (`immediate` shutdown), so that the next start recovers from the write-ahead log.
+    /// Crashes the server (`immediate` shutdown), so that the next start recovers from the
+    /// write-ahead log.
     pub fn crash(&mut self) {
         machine::run_to_success(
             server_program("pg_ctl")
@@ -221,7 +222,8 @@ impl PostgresServer {
         output.lines().map(|pid| pid.parse().unwrap()).collect()
     }
 
-    /// Limits the size of each file that the server may write, so that writes fail as on a full disk.
+    /// Limits the size of each file that the server may write, so that writes fail as on a full
+    /// disk.
     ///
     /// `None` lifts the limit.
     pub fn limit_file_size(&self, bytes: Option<u64>) {
@@ -232,7 +234,8 @@ impl PostgresServer {
         }
     }
 
-    /// Starts a standby that replicates from this server through `port`: this server's own, or a proxy's.
+    /// Starts a standby that replicates from this server through `port`: this server's own, or a
+    /// proxy's.
     pub fn start_standby(&self, port: u16) -> Self {
         let folder = machine::temporary_folder();
         give_to_server_user(folder.path());
@@ -247,6 +250,7 @@ impl PostgresServer {
                     OWNER,
                 ])
                 .args([
+                    // This makes the copy a standby; without it the copy would be a second primary.
                     "--write-recovery-conf",
                     "--checkpoint=fast",
                     "--no-sync",
@@ -273,6 +277,7 @@ fn initialize_database(folder: &TempDir) {
     machine::run_to_success(
         server_program("initdb")
             .args([
+                // Only the start is unsynced; the server itself syncs every commit.
                 "--no-sync",
                 "--no-instructions",
                 "--locale=C",
@@ -333,7 +338,7 @@ fn program_folder() -> PathBuf {
         .expect(MISSING)
 }
 
-/// The user and group to run as in place of root: Debian's `postgres`, else `nobody`.
+/// The user and group to run as in place of root: Debian's `postgres`, else [`NOBODY`].
 ///
 /// `None`: the tests do not run as root, and the server runs as their user.
 fn server_user() -> Option<(u32, u32)> {

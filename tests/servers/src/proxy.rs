@@ -1,6 +1,7 @@
 //! A TCP proxy between a client and a server that injects network faults.
 //!
-//! It cuts connections after a number of bytes, delays data, or goes silent without closing anything.
+//! It cuts connections after a number of bytes, delays data, or goes silent without closing
+//! anything.
 
 use std::{
     io::{Read, Write},
@@ -72,7 +73,8 @@ impl TcpProxy {
         self.state.pending_cut.lock().unwrap().is_some()
     }
 
-    /// Cancels the pending cut, and returns whether it came too late: the connections were cut already.
+    /// Cancels the pending cut, and returns whether it came too late: the connections were cut
+    /// already.
     pub fn cancel_cut(&self) -> bool {
         self.state.pending_cut.lock().unwrap().take().is_none()
     }
@@ -89,7 +91,8 @@ impl TcpProxy {
             .store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Forwards nothing in either direction until [`Self::resume`]: a network that drops packets and closes nothing.
+    /// Forwards nothing in either direction until [`Self::resume`]: a network that drops packets
+    /// and closes nothing.
     pub fn pause(&self) {
         *self.state.is_paused.lock().unwrap() = true;
     }
@@ -100,7 +103,8 @@ impl TcpProxy {
         self.state.resumed.notify_all();
     }
 
-    /// The number of connections that clients opened, including those that the server did not accept.
+    /// The number of connections that clients opened, including those that the server did not
+    /// accept.
     pub fn connection_count(&self) -> usize {
         self.state.connection_count.load(Ordering::Relaxed)
     }
@@ -161,6 +165,8 @@ impl ProxyState {
             if direction == TrafficDirection::Request {
                 self.request_count.fetch_add(1, Ordering::Relaxed);
             }
+            // Data is counted against the cut when it is forwarded, not when it arrives: a pause or a
+            // delay before it may change the cut.
             self.wait_while_paused();
             thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::Relaxed)));
             let allowed = self.bytes_before_cut(direction, count);
@@ -177,7 +183,8 @@ impl ProxyState {
         }
     }
 
-    /// Blocks while the proxy is paused. Data held at the end of the proxy is lost: its connections are closed by then.
+    /// Blocks while the proxy is paused. Data held at the end of the proxy is lost: its connections
+    /// are closed by then.
     fn wait_while_paused(&self) {
         let is_paused = self.is_paused.lock().unwrap();
         let must_wait =
@@ -185,7 +192,8 @@ impl ProxyState {
         drop(self.resumed.wait_while(is_paused, must_wait).unwrap());
     }
 
-    /// Returns how many of `count` bytes may pass; fewer than `count`: the cut is here, and is no longer pending.
+    /// Returns how many of `count` bytes may pass. Fewer than `count` is the cut itself, which is
+    /// then over.
     fn bytes_before_cut(&self, direction: TrafficDirection, count: usize) -> usize {
         let mut pending_cut = self.pending_cut.lock().unwrap();
         match &mut *pending_cut {

@@ -13,7 +13,8 @@ use std::{
 use sync_recorder::SyncRecorder;
 use tempfile::TempDir;
 
-/// The settings that a ledger requires: each write is synced to the append-only file before its reply.
+/// The settings that a ledger requires: each write is synced to the append-only file before its
+/// reply.
 pub const LEDGER_SETTINGS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
 /// A running server, which is killed when this value is dropped.
@@ -35,7 +36,7 @@ impl RedisServer {
         Self::launch(machine::temporary_folder(), settings, None)
     }
 
-    /// Starts a fresh server whose syncs are recorded, as [`Self::lose_power_and_restart`] requires.
+    /// Starts a fresh server and records its syncs, for [`Self::lose_power_and_restart`].
     pub fn start_recording_syncs(settings: &[&str]) -> Self {
         let recorder = SyncRecorder::new();
         Self::launch(machine::temporary_folder(), settings, Some(recorder))
@@ -64,7 +65,8 @@ impl RedisServer {
         });
     }
 
-    /// Kills the server with `SIGKILL`. Its writes survive, synced or not: the operating system still has them.
+    /// Kills the server with `SIGKILL`. Its writes survive, synced or not: the operating system
+    /// still has them.
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -85,7 +87,8 @@ impl RedisServer {
         self.restart(settings);
     }
 
-    /// Simulates a power failure: kills the server, truncates its append-only files to what was synced, and restarts.
+    /// Simulates a power failure: kills the server, truncates its append-only files to what was
+    /// synced, and restarts.
     pub fn lose_power_and_restart(&mut self, settings: &[&str]) {
         self.kill();
         let recorder = self
@@ -106,7 +109,8 @@ impl RedisServer {
         self.process.resume();
     }
 
-    /// Limits the size of each file that the server may write, so that writes fail as on a full disk.
+    /// Limits the size of each file that the server may write, so that writes fail as on a full
+    /// disk.
     ///
     /// `None` lifts the limit.
     pub fn limit_file_size(&self, bytes: Option<u64>) {
@@ -172,6 +176,7 @@ fn spawn_server(
             &port.to_string(),
             "--bind",
             "127.0.0.1",
+            // No snapshots, which would keep unsynced writes across a simulated power failure.
             "--save",
             "",
             "--dir",
@@ -181,7 +186,8 @@ fn spawn_server(
     ServerProcess::spawn(&mut command)
 }
 
-/// Wraps a command so that it ignores `SIGXFSZ`: a write past the limit then fails, as on a full disk.
+/// Wraps a command so that it ignores `SIGXFSZ`: a write past the limit then fails, as on a full
+/// disk.
 ///
 /// Without this the signal would end the server.
 fn ignore_file_size_signal(program: &Command) -> Command {
@@ -214,7 +220,8 @@ fn redis_program(name: &str) -> Command {
     Command::new(name)
 }
 
-/// The libraries of the unpacked packages: in a folder named after the architecture, such as `x86_64-linux-gnu`.
+/// The libraries of the unpacked packages: in a folder named after the architecture, such as
+/// `x86_64-linux-gnu`.
 fn library_folder(unpacked: &Path) -> PathBuf {
     std::fs::read_dir(unpacked.join("lib"))
         .unwrap()

@@ -8,10 +8,12 @@ use semel_store::ServerAddress;
 /// The number of hash slots of every Redis cluster.
 const SLOT_COUNT: usize = 1 << 14;
 
-/// The silence after which a node counts as failed. A busy machine, too, keeps nodes silent for a while.
+/// The silence after which a node counts as failed. A busy machine, too, keeps nodes silent for a
+/// while.
 const NODE_TIMEOUT_MS: &str = "3000";
 
-/// The nodes of a running cluster, each started with [`LEDGER_SETTINGS`]. Methods take indexes into `nodes`.
+/// The nodes of a running cluster, each started with [`LEDGER_SETTINGS`]. Methods take indexes into
+/// `nodes`.
 pub struct RedisCluster {
     pub nodes: Vec<RedisServer>,
     /// The port of each node's cluster bus, by which nodes exchange gossip.
@@ -68,7 +70,7 @@ impl RedisCluster {
                 .run_command(&["INFO", "replication"])
                 .contains("master_link_status:up")
         });
-        // Other primaries vote for a replica only once they know whose replica it is.
+        // Other primaries vote for a replica only once they know its primary.
         machine::wait_until("the news of the replica", || {
             self.nodes.iter().all(|node| {
                 node.run_command(&["CLUSTER", "NODES"])
@@ -188,6 +190,7 @@ fn node_settings(bus_port: &str) -> Vec<&str> {
     let fast_failover = [
         "--cluster-node-timeout",
         NODE_TIMEOUT_MS,
+        // A replica may take over however long ago it last heard of its primary.
         "--cluster-replica-validity-factor",
         "0",
     ];

@@ -1,6 +1,7 @@
 //! Simulates a power failure: records what a server syncs, and truncates its files to that.
 //!
-//! It covers append-only files. Files that Redis writes as a whole are synced before they are renamed into place.
+//! It covers append-only files. Files that Redis writes as a whole are synced before they are
+//! renamed into place.
 
 use std::{
     collections::HashMap,
