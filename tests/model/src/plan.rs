@@ -208,10 +208,10 @@ impl TestPlan {
         }
     }
 
-    /// Returns true if the target recognizes a key so many ticks after its effect: the repeat has
+    /// Returns true if the target recognises a key so many ticks after its effect: the repeat has
     /// no effect.
     #[must_use]
-    pub fn target_recognizes(&self, elapsed: u8) -> bool {
+    pub fn target_recognises(&self, elapsed: u8) -> bool {
         self.target.is_some_and(|target| {
             target.repeats.have_no_effect()
                 && target.memory_ticks.is_none_or(|memory| elapsed < memory)

@@ -31,14 +31,14 @@ impl LedgerModel {
         }
     }
 
-    /// Adds an effect, unless the target recognizes the key of an earlier one.
+    /// Adds an effect, unless the target recognises the key of an earlier one.
     pub(super) fn take_effect(&self, state: &mut ModelState, request: &TargetRequest) -> Outcome {
         let now = state.tick;
         let key = request.key;
         let Some(entry) = state.target.get_mut(&key) else {
             return refusal_outcome(RefusalKind::Absent);
         };
-        let is_repeat = entry.effects > 0 && self.plan.target_recognizes(now - entry.effect_at);
+        let is_repeat = entry.effects > 0 && self.plan.target_recognises(now - entry.effect_at);
         if !is_repeat {
             entry.effects += 1;
             entry.effect_at = now;
