@@ -171,6 +171,7 @@ impl Engine {
                 name: "component-bytes",
             });
         }
+        // Copied, since work that misses its deadline goes on after the caller has left.
         let shared = Arc::clone(&self.0);
         let bytes = bytes.to_vec();
         let places = Arc::clone(&self.0.compilations);

@@ -74,6 +74,7 @@ impl EngineState {
         tracing::debug!(bytes = bytes.len(), "compiling a policy");
         let code = self.compiler.compile(&order)?;
         let component = code.ready(&self.wasmtime)?;
+        // Cached only once it is loaded, so that no entry holds code that this engine refuses.
         if let Some(cache) = &self.cache {
             cache.keep(name, &facts, &code);
         }
@@ -109,6 +110,7 @@ impl EngineState {
             }
             contract::refuse_imports(census.imports.iter())?;
             component = Cow::Owned(component_of(bytes)?);
+            // The encoder adds parts of its own, and the limits hold for what is compiled.
             census = census::take_census(&component, &self.limits)?;
         }
         contract::check(&census)?;
@@ -175,6 +177,7 @@ pub(super) async fn run_on_thread<T: Send + 'static>(
     };
     let work = move || {
         let result = work();
+        // Before the reply: a caller that has its reply may start the next work at once.
         drop((place, is_done));
         first.send(result);
     };

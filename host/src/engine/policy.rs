@@ -167,9 +167,11 @@ impl Policy {
         E: ContractFunction<Results = (Result<Raw, String>,)>,
     {
         let runner = &self.0.runner;
+        // Checked before an instance is started, which costs more than the check.
         given
             .check()
             .map_err(|cause| runner.error(function, cause))?;
+        // A fresh instance for each decision, so that none depends on the decisions before.
         let mut running = runner.start()?;
         if let Some(settings) = &self.0.settings {
             runner.configure(&mut running, settings)?;

@@ -44,7 +44,9 @@ fn code_config(limits: &Limits) -> Result<Config, EngineError> {
             u64::from(limits.decision.stack_bytes),
         )?)
         .cranelift_opt_level(OptLevel::Speed)
+        // A trap is reported by its kind, and the frames of a policy mean nothing to its operator.
         .wasm_backtrace_max_frames(None)
+        // An instance maps its first memory copy-on-write: it starts without copying the policy's data.
         .memory_init_cow(true);
     Ok(config)
 }
@@ -64,7 +66,9 @@ fn machine_error(limits: &Limits, reason: String) -> EngineError {
 /// The same answer on every machine, and nothing that waits.
 fn require_determinism(config: &mut Config) {
     config
+        // Processors differ in the bits of a NaN, and a policy can read the bits.
         .cranelift_nan_canonicalization(true)
+        // A decision is one synchronous call.
         .concurrency_support(false)
         .wasm_features(WasmFeatures::THREADS, false)
         .wasm_features(WasmFeatures::SHARED_EVERYTHING_THREADS, false)
@@ -110,6 +114,7 @@ fn pool_config(limits: &Limits, memory_bytes: usize) -> PoolingAllocationConfig 
         .table_elements(decision.table_elements as usize)
         .linear_memory_keep_resident(kept)
         .table_keep_resident(kept)
+        // Every slot may stay warm: the limit on concurrent decisions bounds them already.
         .max_unused_warm_slots(decision.at_once)
         .pagemap_scan(if cfg!(target_os = "linux") {
             Enabled::Auto

@@ -54,6 +54,7 @@ pub(super) fn configured(
     let mut running = runner.start().map_err(LoadError::Policy)?;
     runner.take_settings(&mut running, settings)?;
     let found = readable.rewritten(&mut running);
+    // Its slot is free for decisions while the snapshot is compiled.
     drop(running);
     Ok(found
         .and_then(|bytes| start_from(shared, &bytes, facts, runner.name))
@@ -70,6 +71,7 @@ fn start_from(
     facts: super::cache::ComponentFacts,
     name: String,
 ) -> Option<(PolicyRunner, PolicyInspection)> {
+    // The settings' data comes on top of the component, which was within the limit.
     if bytes.len() > shared.limits.load.component_bytes as usize {
         return None;
     }

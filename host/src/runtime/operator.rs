@@ -50,7 +50,7 @@ pub struct RecordView {
 pub enum LookUpResult {
     /// The one record of this name.
     Record(Box<RecordView>),
-    /// The number of records whose name begins so.
+    /// The number of records with a name that begins so.
     Ambiguous(usize),
     /// There is no such record.
     NotFound,
@@ -105,8 +105,8 @@ impl Ledger {
         &**self.client.store()
     }
 
-    /// Ends the quarantine of a ledger that may have lost acknowledged writes, on the word of a
-    /// person who knows that no earlier call is repeated. Returns true if there was a quarantine.
+    /// Ends the quarantine of a ledger that may have lost acknowledged writes. `person` vouches
+    /// that no earlier call is repeated. Returns true if there was a quarantine.
     ///
     /// # Errors
     ///
@@ -213,6 +213,7 @@ impl Ledger {
         if !is_prefix {
             return Err(LookUpError::NoName(name.to_owned()));
         }
+        // No store finds a key by its beginning, so all records are read, and shadow records last.
         let name = name.to_lowercase();
         let mut named = self.list_records(false, None, &[], usize::MAX).await?;
         named.extend(self.list_records(true, None, &[], usize::MAX).await?);
@@ -242,6 +243,7 @@ impl Ledger {
         if let Decision::Landed { handles, .. } = &decision
             && let Some(RecordView { record, .. }) = self.read(key).await?
         {
+            // Before the decision, so that a landing is never recorded without its handles.
             let names = OperationGeneration {
                 key,
                 generation: record.generation,
@@ -309,6 +311,7 @@ impl Ledger {
             return Ok(false);
         };
         let age_ms = view.now.shortest_since(&view.record.since.at(view.written));
+        // An undo by a handle needs the outcome.
         if !view.record.handles.is_empty() || age_ms < older_than_ms {
             return Ok(false);
         }
@@ -320,7 +323,7 @@ impl Ledger {
         }
     }
 
-    /// Puts operations whose lease is over in doubt, and writes the undos that are not written yet.
+    /// Puts operations with an expired lease in doubt, and writes the undos that are not written yet.
     ///
     /// # Errors
     ///

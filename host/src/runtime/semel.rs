@@ -89,7 +89,7 @@ impl Semel {
         }
     }
 
-    /// Begins a call whose tool the caller runs itself: returns whether to run it, or its answer.
+    /// Begins a call for a caller that runs the tool itself: returns whether to run it, or its answer.
     ///
     /// # Errors
     ///

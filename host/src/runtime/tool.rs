@@ -110,6 +110,7 @@ impl ToolRules {
 
     /// Returns the tool of the first rule that matches, or the default tool.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Tool>> {
+        // One pattern a tool, in the order of the rules: the smallest index is the first rule.
         let first = self.patterns.matches(name).into_iter().min();
         first
             .and_then(|first| self.tools.get(first))

@@ -191,6 +191,7 @@ impl CallDriver {
                 outcome: own.outcome.or_else(|| last_outcome(record)),
                 next: NextStep::AskAPerson,
             },
+            // An undo that is in progress may still fail, so its target is replayed until then.
             ClaimReply::Landed | ClaimReply::BeingUndone { .. } => {
                 replayed(about, record, Effect::Landed, NextStep::Nothing)
             }

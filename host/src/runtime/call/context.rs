@@ -58,6 +58,7 @@ impl CallContext {
         outcome: &Outcome,
     ) -> Result<Verdict, PolicyError> {
         let mut attempts = self.attempts(latest);
+        // The record has no outcome of the last attempt yet: the policy reads the observed one in its place.
         if let Some(last) = attempts.last_mut() {
             last.outcome = outcome.clone();
         }

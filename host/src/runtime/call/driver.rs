@@ -162,10 +162,7 @@ impl CallDriver {
             DriverAction::RequestProbe { shown } => {
                 GuardEvent::Claimed(self.request_probe(shown).await)
             }
-            DriverAction::Mark(grant) => {
-                let ledger = &self.context.host.ledger;
-                GuardEvent::Marked(ledger.mark_undone(self.context.key, &grant).await)
-            }
+            DriverAction::Mark(grant) => GuardEvent::Marked(self.mark_undone(&grant).await),
             DriverAction::Suspend {
                 fence,
                 continuation,
@@ -203,9 +200,9 @@ impl CallDriver {
                 version,
                 at_most_ms,
             } => {
-                // The wait may end early or for nothing: the guard claims again, and reads what is recorded.
                 let at_most = Duration::from_millis(at_most_ms);
                 let store = self.context.host.ledger.store();
+                // It may return early or for nothing: the guard claims again, and reads what is recorded.
                 store.wait_for_change(key, version, at_most).await;
                 GuardEvent::Woken
             }
@@ -241,6 +238,7 @@ impl CallDriver {
             return Outcome::not_sent("this host has no way to run a probe");
         };
         let lease_seconds = self.context.tool.lease_seconds;
+        // The record keeps the lease of a probe for as long, so the report of a longer one would be refused.
         let at_most = Duration::from_secs(u64::from(lease_seconds));
         failpoints::before(Failpoint::Probe);
         let probed = tokio::time::timeout(at_most, prober.probe(&self.context.call, probe)).await;

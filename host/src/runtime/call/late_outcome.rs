@@ -70,6 +70,7 @@ impl LateRecorder {
             claim: &claim,
             latest: &latest,
         };
+        // The attempt keeps its fence, so the ledger settles it or keeps the outcome as evidence, whatever came after.
         let settled = context.settle(attempt, &judged).await?;
         if let Some(record) = settled.record() {
             let ledger = &context.host.ledger;

@@ -151,6 +151,7 @@ impl RenewalTask {
             }
             let ((_, number), lease) = entry.remove_entry();
             let due = (now + lease.every, number);
+            // In a task of its own, so that a slow ledger delays no other lease.
             tokio::spawn(renew_lease(
                 self.renewals.clone(),
                 self.runtime,

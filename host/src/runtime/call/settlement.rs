@@ -45,6 +45,7 @@ impl CallContext {
         let mut pause = RETRY_PAUSE;
         for _ in 1..TRIES_MAX {
             match self.settle_once(attempt, judged).await {
+                // The ledger answered, and gives the same answer again.
                 Err(LedgerError::Refused(refusal)) => return Err(refusal.into()),
                 Err(error) => {
                     tracing::debug!(%error, "semel.settlement is tried again");
@@ -104,6 +105,7 @@ impl CallContext {
             key: self.key,
             generation,
         };
+        // Resolved first: one of the new handles may name what this landing undid.
         let undone = ledger
             .resolve_handles(keys, name_space, tenant, undid)
             .await?;

@@ -9,6 +9,7 @@ pub(crate) struct BootInstant(Duration);
 
 impl BootInstant {
     pub(crate) fn now() -> Self {
+        // `std::time::Instant` stops while the machine sleeps.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
         let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);

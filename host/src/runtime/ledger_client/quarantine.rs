@@ -56,6 +56,7 @@ impl Quarantine {
         entries: &EntryClient,
         now: Stamp,
     ) -> Result<(), LedgerError> {
+        // The usual case, and all that a grant costs.
         if *self.intact.lock() == Some(now.incarnation) {
             return Ok(());
         }

@@ -85,6 +85,7 @@ pub(crate) async fn agree_on_scheme<'a>(
             let horizon = scheme.horizon_seconds;
             scheme = quarantine::begin_quarantine(scheme, horizon);
         }
+        // Nothing to add: no write, so many hosts may open the ledger at once.
         if found.as_ref() == Some(&scheme) {
             let intact = match (&read, scheme.quarantine_seconds) {
                 (Some((_, now)), None) => Some(now.incarnation),
@@ -158,6 +159,7 @@ fn merge_schemes<'a>(
         });
     }
     for policy in policies {
+        // A policy that no host used before is added with the epoch that this host has.
         let epoch = scheme
             .key_epochs
             .entry(policy.name.clone())

@@ -24,7 +24,7 @@ pub enum ErasureScope {
 /// The result of erasing a tenant's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErasureReport {
-    /// The operations whose content or record was erased.
+    /// The operations without content or record now.
     pub operations: u64,
     /// The removed handles.
     pub handles: u64,

@@ -24,7 +24,7 @@ const TRIES_MAX: u32 = 64;
 /// The time limit of writing one tally.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What would have become of a call, with an example where it would not have been sent.
+/// The shadow outcome of a call, with an example if it would not have been sent.
 pub(super) struct Observation {
     would: ShadowOutcome,
     example: Option<TallyExample>,

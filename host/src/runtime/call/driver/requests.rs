@@ -3,7 +3,7 @@
 use super::CallDriver;
 use crate::runtime::{call::settlement::JudgedOutcome, ledger_client::error::LedgerError};
 use crate::{
-    guard::{GuardLedgerError, ProbeOutcome, RecordReading},
+    guard::{GuardLedgerError, MarkingError, ProbeOutcome, RecordReading},
     ledger::{
         ClaimReply, Command, Fence, Grant, ProbeReport, ProbeRequester, Record, Refusal, Reply,
         StateLabel,
@@ -17,15 +17,18 @@ impl CallDriver {
         &mut self,
         read_undelivered: Option<u32>,
     ) -> Result<RecordReading, GuardLedgerError> {
+        // Each claim has a nonce of its own, by which the record distinguishes its attempt from all others.
         let nonce = self.fresh_nonce()?;
         let claim = self.context.claim(nonce, read_undelivered);
         self.claim = Some(claim.clone());
         let host = &self.context.host;
+        // A caller that got its outcome may call again before its delivery is recorded.
         host.delivery_marks
             .wait_until_written(self.context.key)
             .await;
         let applied = host.ledger.claim(self.context.key, &claim).await;
         let reading = self.note_reply(applied)?;
+        // The host that landed the operation may have stopped before it wrote all undos.
         self.finish_undoes().await;
         Ok(reading)
     }
@@ -43,6 +46,7 @@ impl CallDriver {
         host.delivery_marks
             .wait_until_written(self.context.key)
             .await;
+        // Only a preview: where no attempt waits, a claim would begin a new one.
         let preview = match host.ledger.preview_claim(self.context.key, &claim).await {
             Ok(preview) => preview,
             Err(error) => return Err(self.note_error(error)),
@@ -88,6 +92,7 @@ impl CallDriver {
             limit_seconds,
         };
         let reading = self.apply(&suspend).await?;
+        // From here on, the record's own time limit holds in place of the lease.
         self.end_lease();
         Ok(reading)
     }
@@ -124,6 +129,11 @@ impl CallDriver {
         self.apply(&request).await
     }
 
+    pub(super) async fn mark_undone(&self, grant: &Grant) -> Result<(), MarkingError> {
+        let ledger = &self.context.host.ledger;
+        ledger.mark_undone(self.context.key, grant).await
+    }
+
     pub(super) async fn hold_attempt(
         &mut self,
         fence: Fence,
@@ -136,6 +146,7 @@ impl CallDriver {
             reason,
         };
         let held = self.apply(&hold).await;
+        // Held or refused, this host does nothing more with the attempt.
         self.end_lease();
         held
     }
@@ -161,6 +172,7 @@ impl CallDriver {
         &mut self,
         outcome: ProbeOutcome,
     ) -> Result<RecordReading, GuardLedgerError> {
+        // A granted probe reports once.
         let Some(nonce) = self.probe.take() else {
             return Err(GuardLedgerError::Away("no probe is in progress".to_owned()));
         };
