@@ -8,7 +8,8 @@
 //! 2. [`Ticket`] is the permission to send, with the key that goes to the system behind the tool; [`Answer`] is what the
 //!    caller gets.
 //! 3. [`engine`] loads policies from WebAssembly, within limits. A policy of your own is a crate with [`semel-guest`].
-//! 4. [`store`] keeps the ledger. A store of your own is a type that implements [`store::Store`].
+//! 4. [`store`] keeps the ledger. A store of your own is a type that implements [`store::Store`]: the crate
+//!    [`semel_store`] shows one.
 //! 5. [`runtime::Prober`] runs the reads that a policy requests for an operation in doubt.
 //! 6. [`ledger`], [`guard`] and [`key`] hold the meaning: pure functions and values, from the crate `semel-core`.
 //!
@@ -77,100 +78,8 @@ pub use store::SqliteStore;
 
 /// The place of a ledger: the contract of a store, and the stores that come with this crate.
 ///
-/// # A store of your own
-///
-/// A store creates an entry if absent, replaces it if unchanged (compare-and-swap), and reports its time. What an entry
-/// means is not its concern. The crate `semel-conformance` runs a case for each sentence of the contract on any store. Most
-/// stores of an embedder wrap another one:
-///
-/// ```
-/// use async_trait::async_trait;
-/// use semel::{
-///     MemoryStore, Semel,
-///     ledger::Entry,
-///     model::{Durability, Stamp, StoreKey},
-///     store::{
-///         CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store,
-///         StoreError, StoredEntry, Version,
-///     },
-/// };
-/// use std::{
-///     sync::Arc,
-///     sync::atomic::{AtomicU64, Ordering},
-///     time::Duration,
-/// };
-///
-/// /// Counts the operations that are new to the ledger.
-/// #[derive(Debug)]
-/// struct CountingStore<S> {
-///     inner: S,
-///     created: AtomicU64,
-/// }
-///
-/// #[async_trait]
-/// impl<S: Store> Store for CountingStore<S> {
-///     async fn create(
-///         &self,
-///         key: StoreKey,
-///         entry: &Arc<Entry>,
-///         version: Version,
-///         keep: Retention,
-///     ) -> Result<CreateResult, StoreError> {
-///         let result = self.inner.create(key, entry, version, keep).await?;
-///         if matches!(result, CreateResult::Created(_)) {
-///             self.created.fetch_add(1, Ordering::Relaxed);
-///         }
-///         Ok(result)
-///     }
-///
-///     async fn replace(
-///         &self,
-///         key: StoreKey,
-///         expected: Version,
-///         entry: &Arc<Entry>,
-///         version: Version,
-///         keep: Retention,
-///     ) -> Result<ReplaceResult, StoreError> {
-///         self.inner.replace(key, expected, entry, version, keep).await
-///     }
-///
-///     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-///         self.inner.remove(key, expected).await
-///     }
-///
-///     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
-///         self.inner.get(key).await
-///     }
-///
-///     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
-///         self.inner.list(query).await
-///     }
-///
-///     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-///         self.inner.purge(at_most).await
-///     }
-///
-///     async fn scrub(&self) -> Result<(), StoreError> {
-///         self.inner.scrub().await
-///     }
-///
-///     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
-///         self.inner.wait_for_change(key, since, at_most).await;
-///     }
-///
-///     fn durability(&self) -> Durability {
-///         self.inner.durability()
-///     }
-///
-///     fn reads_cheaply(&self) -> bool {
-///         self.inner.reads_cheaply()
-///     }
-/// }
-///
-/// let store = CountingStore { inner: MemoryStore::new(), created: AtomicU64::new(0) };
-/// let builder = Semel::builder(Arc::new(store));
-/// # drop(builder);
-/// ```
+/// A store of your own implements [`Store`](semel_store::Store). The page of the crate [`semel_store`] has an example, and
+/// `semel-conformance` tests any store against the contract.
 pub mod store {
     #[cfg(feature = "sqlite")]
     pub use semel_sqlite::{SqliteOpenError, SqliteStore};
