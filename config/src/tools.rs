@@ -321,7 +321,7 @@ fn apply_shared_keys(section: &Section<'_>, setup: &mut ToolSetup) {
     );
     set(&mut allowance.reruns, section.number(&table::RERUNS));
     set(&mut allowance.retries, section.number(&table::RETRIES));
-    set(&mut allowance.looks, section.number(&table::LOOKS));
+    set(&mut allowance.probes, section.number(&table::LOOKS));
     let bytes = section
         .number(&table::OUTCOME_BYTES)
         .and_then(|bytes| usize::try_from(bytes).ok());

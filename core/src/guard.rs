@@ -39,7 +39,7 @@ pub struct ToolAllowance {
     /// The most times an operation in doubt is sent again under one key.
     pub retries: u32,
     /// The most probes of an operation in doubt under one key.
-    pub looks: u32,
+    pub probes: u32,
     /// True if the caller can run the tool again; a host that cannot pass a closure runs it once.
     pub can_run: bool,
     /// True if the host can run a probe.
@@ -58,7 +58,7 @@ impl Default for ToolAllowance {
             wait_ms: 10_000,
             reruns: 0,
             retries: 2,
-            looks: 8,
+            probes: 8,
             can_run: true,
             can_probe: false,
             server_errors: ServerErrorRule::ProveNothing,

@@ -205,7 +205,7 @@ impl LedgerClient {
     ) -> Result<AppliedCommand, LedgerError> {
         let asked = BootInstant::now();
         let view = match command {
-            // Most claims are the first of their operation, so the creation itself is the cheapest way to look, unless
+            // Most claims are the first of their operation, so the creation itself is the cheapest reading, unless
             // the store reads cheaply.
             Command::Claim(claim) if !self.store().reads_cheaply() => {
                 EntryView::Unread(Arc::clone(claim))

@@ -138,7 +138,7 @@ impl LedgerModel {
                     nonce: probe_nonce(state, call),
                     shown,
                     asker: ProbeRequester::Caller,
-                    looks_max: self.plan.allowance().looks,
+                    looks_max: self.plan.allowance().probes,
                 };
                 self.claim_by_command(state, call, &command);
             }

@@ -201,7 +201,7 @@ impl TestPlan {
             wait_ms: 1,
             reruns: 0,
             retries: 1,
-            looks: 1,
+            probes: 1,
             can_probe: true,
             timed_rerun_ms: self.rerun_ticks.map(|ticks| u64::from(ticks) * TICK_MS),
             ..ToolAllowance::default()

@@ -236,8 +236,8 @@ impl LedgerClient {
             .iter()
             .filter(|undoing| !undoing.settled)
             .map(|undoing| (undoing.of, false));
-        let told = record.undid.iter().map(|of| (*of, true));
-        for (of, told_by_outcome) in marked.chain(told) {
+        let by_outcome = record.undid.iter().map(|of| (*of, true));
+        for (of, told_by_outcome) in marked.chain(by_outcome) {
             if let Err(error) = self.undo_generation(by, of, told_by_outcome).await {
                 tracing::warn!(%error, "semel.undo is not written yet");
             }

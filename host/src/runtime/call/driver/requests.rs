@@ -124,7 +124,7 @@ impl CallDriver {
             nonce,
             shown,
             asker: ProbeRequester::Caller,
-            looks_max: self.context.tool.allowance.looks,
+            looks_max: self.context.tool.allowance.probes,
         };
         self.apply(&request).await
     }
