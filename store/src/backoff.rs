@@ -11,7 +11,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// One pause without an end, for a waiter that misses no notification and so never polls.
-    pub const NEVER: Self = Self::new(Duration::MAX, Duration::MAX);
+    pub(crate) const NEVER: Self = Self::new(Duration::MAX, Duration::MAX);
 
     /// Creates a backoff from its first pause and its longest.
     #[must_use]

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use semel_core::ledger::Command;
 
 /// A test's action at a point, given the point's name.
-pub type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
+type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
 
 static HOOK: OnceLock<Hook> = OnceLock::new();
 

@@ -22,6 +22,9 @@ use std::{
     time::Duration,
 };
 
+/// The most entries of a store. A full store refuses creations.
+const ENTRIES_MAX: usize = 1 << 20;
+
 /// A store in memory, for tests and for tools without harmful effects.
 pub struct MemoryStore {
     table: Mutex<EntryTable>,
@@ -30,9 +33,6 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// The most entries of a store. A full store refuses creations.
-    pub const ENTRIES_MAX: usize = 1 << 20;
-
     /// Creates an empty store with the clocks of this machine.
     #[must_use]
     pub fn new() -> Self {
@@ -210,16 +210,15 @@ impl EntryTable {
 
     /// Purges expired entries if the store is full, and fails if it still is.
     fn make_room(&mut self, key: StoreKey, now: Stamp) -> Result<(), StoreError> {
-        let full = |table: &Self| {
-            table.slots.len() >= MemoryStore::ENTRIES_MAX && !table.slots.contains_key(&key)
-        };
+        let full =
+            |table: &Self| table.slots.len() >= ENTRIES_MAX && !table.slots.contains_key(&key);
         if full(self) {
             self.purge(usize::MAX, now);
         }
         if full(self) {
             return Err(StoreError::not_executed(format!(
                 "the memory ledger is full with {} entries: keep the ledger in a file, or shorten the windows",
-                MemoryStore::ENTRIES_MAX
+                ENTRIES_MAX
             )));
         }
         Ok(())

@@ -156,7 +156,7 @@ impl Fixture {
     }
 
     /// Advances the clock.
-    pub fn advance_seconds(&self, seconds: u64) {
+    pub(crate) fn advance_seconds(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
@@ -178,7 +178,7 @@ impl Fixture {
     }
 
     /// Returns the entry at the key.
-    pub async fn entry_at(&self, key: StoreKey) -> Option<StoredEntry> {
+    pub(crate) async fn entry_at(&self, key: StoreKey) -> Option<StoredEntry> {
         self.store.get(key).await.expect("a working store reads").0
     }
 
@@ -188,7 +188,7 @@ impl Fixture {
     }
 
     /// Returns the store's time, as it reports it for an absent entry.
-    pub async fn store_time(&self) -> Stamp {
+    pub(crate) async fn store_time(&self) -> Stamp {
         let (nothing, now) = self
             .store
             .get(any_key())
@@ -199,7 +199,7 @@ impl Fixture {
     }
 
     /// Returns the stamp that the store should give now.
-    pub async fn expected_stamp(&self) -> Stamp {
+    pub(crate) async fn expected_stamp(&self) -> Stamp {
         self.clock_reading()
             .stamp(self.store_time().await.incarnation)
     }

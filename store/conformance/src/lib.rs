@@ -26,6 +26,8 @@
 //! ([`ConformanceCase::run`]). [`equivalence`] compares a store's answers to any sequence of
 //! requests with those of the store in memory. [`FailingStore`] injects failures into any store.
 //!
+//! The public items are an extension point: they serve stores outside this repository.
+//!
 //! Absent: faults below the store, such as a failed commit, a full disk or a killed process. Each
 //! store tests those itself.
 
@@ -63,7 +65,8 @@ use semel_store::fresh_nonce;
 pub use case::{CASES, ConformanceCase, ContractViolation, run};
 pub use failing_store::{FailingStore, INJECTED_FAILURES, InjectedFailure};
 pub use fixture::Fixture;
-pub use samples::{any_key, entry, handle, key, odd_entries, operation, tenant};
+use samples::{any_key, odd_entries};
+pub use samples::{entry, handle, key, operation, tenant};
 
 /// Returns a fresh version, for one write.
 #[must_use]

@@ -23,7 +23,7 @@ pub fn key(number: u32) -> StoreKey {
 
 /// Returns a key that differs from every [`key`].
 #[must_use]
-pub fn any_key() -> StoreKey {
+pub(crate) fn any_key() -> StoreKey {
     StoreKey::from_bytes([255; 32])
 }
 
@@ -123,7 +123,7 @@ fn odd_fields() -> Vec<Field> {
 
 /// Returns entries of each kind, with odd content.
 #[must_use]
-pub fn odd_entries() -> Vec<Arc<Entry>> {
+pub(crate) fn odd_entries() -> Vec<Arc<Entry>> {
     let epochs = BTreeMap::from([(String::new(), 0), ("\u{0}\"\u{2028}".to_owned(), u32::MAX)]);
     vec![
         entry(0),
