@@ -92,6 +92,15 @@ impl fmt::Debug for SharedError {
     }
 }
 
+/// Two errors are equal if their messages are: the errors of drivers cannot be compared.
+impl PartialEq for SharedError {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for SharedError {}
+
 /// A driver's error with a message that adds where it happened, or what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

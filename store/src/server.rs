@@ -1,5 +1,6 @@
 //! Stores on servers: the server's address, its report, and the reasons to refuse it.
 
+use crate::SharedError;
 use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
@@ -66,7 +67,7 @@ pub struct ServerReport {
 pub enum ServerError {
     /// The URL cannot be used.
     #[error("the ledger's URL cannot be used: {0}")]
-    Url(String),
+    Url(#[source] SharedError),
     /// The server does not answer, or the connection was refused or lost.
     #[error(
         "the ledger's server {place} is unreachable ({problem}): check its address, and whether it runs{hint}"
@@ -75,7 +76,8 @@ pub enum ServerError {
         /// The server's host and port.
         place: String,
         /// The failure.
-        problem: String,
+        #[source]
+        problem: SharedError,
         /// Another possible reason, or empty.
         hint: &'static str,
     },
@@ -87,13 +89,15 @@ pub enum ServerError {
         /// The server's host and port.
         place: String,
         /// The failure of its certificate.
-        problem: String,
+        #[source]
+        problem: SharedError,
     },
     /// The server rejects the user, or an action that a ledger needs.
     #[error("the ledger's server does not allow it ({problem}): {cure}")]
     Denied {
         /// The server's error.
-        problem: String,
+        #[source]
+        problem: SharedError,
         /// The advice for the operator.
         cure: &'static str,
     },
@@ -129,7 +133,8 @@ pub enum ServerError {
     #[error("the ledger's server would not keep what it acknowledged: {problem}: {cure}")]
     Unsafe {
         /// The setting, and its value.
-        problem: String,
+        #[source]
+        problem: SharedError,
         /// The advice for the operator.
         cure: String,
     },
@@ -139,9 +144,22 @@ pub enum ServerError {
         /// The server's host and port.
         place: String,
         /// The server's error.
-        problem: String,
+        #[source]
+        problem: SharedError,
     },
     /// Another failure of the server.
     #[error("the ledger's server failed: {0}")]
-    Other(String),
+    Other(#[source] SharedError),
+}
+
+impl ServerError {
+    /// Creates the error of a URL that cannot be used, from its source or a message.
+    pub fn invalid_url(source: impl Into<SharedError>) -> Self {
+        Self::Url(source.into())
+    }
+
+    /// Creates the error of another failure, from its source or a message.
+    pub fn other(source: impl Into<SharedError>) -> Self {
+        Self::Other(source.into())
+    }
 }

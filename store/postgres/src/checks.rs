@@ -38,7 +38,7 @@ pub(super) async fn check_session(
     client: &Client,
     endpoint: &Endpoint,
 ) -> Result<LedgerState, ServerError> {
-    let server_error = |error| endpoint.server_error(&error);
+    let server_error = |error| endpoint.server_error(error);
     let begun = Instant::now();
     let asked_at = wall_ms();
     let row = client
@@ -50,11 +50,11 @@ pub(super) async fn check_session(
     if row.try_get::<_, bool>(0).map_err(server_error)? {
         return Err(ServerError::ReadOnly {
             place: endpoint.display_name().to_owned(),
-            problem: "it is a standby".to_owned(),
+            problem: "it is a standby".into(),
         });
     }
     if row.try_get::<_, bool>(1).map_err(server_error)? {
-        let problem = "`default_transaction_read_only` is on".to_owned();
+        let problem = "`default_transaction_read_only` is on".into();
         return Err(ServerError::ReadOnly {
             place: endpoint.display_name().to_owned(),
             problem,
@@ -70,7 +70,7 @@ pub(super) async fn check_session(
         .map_err(server_error)?;
     if logged.try_get::<_, Option<bool>>(0).map_err(server_error)? == Some(false) {
         return Err(ServerError::Unsafe {
-            problem: "the table `semel.entry` is not logged, and is emptied by a crash".to_owned(),
+            problem: "the table `semel.entry` is not logged, and is emptied by a crash".into(),
             cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
         });
     }
@@ -117,7 +117,7 @@ fn ensure_on(name: &str, value: &str) -> Result<(), ServerError> {
         return Ok(());
     }
     Err(ServerError::Unsafe {
-        problem: format!("`{name}` is {value}"),
+        problem: format!("`{name}` is {value}").into(),
         cure: format!("run `ALTER SYSTEM SET {name} = on`, then `SELECT pg_reload_conf()`"),
     })
 }
@@ -135,7 +135,7 @@ async fn ensure_synchronous_commit(
     client
         .batch_execute("SET synchronous_commit = on")
         .await
-        .map_err(|error| endpoint.server_error(&error))?;
+        .map_err(|error| endpoint.server_error(error))?;
     Ok("on".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! The server's address, its connection settings, and the meaning of its errors.
 
 use rustls::{ClientConfig, RootCertStore};
-use semel_store::{ServerAddress, ServerError};
+use semel_store::{ServerAddress, ServerError, SharedError};
 use std::{io, net::IpAddr, time::Duration};
 use tokio_postgres::{
     Config, Error,
@@ -24,10 +24,12 @@ impl Endpoint {
     pub(super) fn new(server: &ServerAddress) -> Result<Self, ServerError> {
         let parsed: Result<Config, _> = server.url.parse();
         // The message omits the URL, which may hold a password.
-        let mut config = parsed.map_err(|error| ServerError::Url(describe_error(&error)))?;
+        let mut config = parsed.map_err(|error| {
+            ServerError::Url(SharedError::with_message(describe_error(&error), error))
+        })?;
         if config.get_hosts().is_empty() {
-            return Err(ServerError::Url(
-                "it names no host: write `postgres://HOST/DATABASE`".to_owned(),
+            return Err(ServerError::invalid_url(
+                "it names no host: write `postgres://HOST/DATABASE`",
             ));
         }
         if let Some(password) = &server.password {
@@ -67,7 +69,7 @@ impl Endpoint {
         let provider = rustls::crypto::ring::default_provider();
         let config = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions();
-        let config = config.map_err(|error| ServerError::Other(error.to_string()))?;
+        let config = config.map_err(ServerError::other)?;
         let config = config
             .with_root_certificates(trusted_roots()?)
             .with_no_client_auth();
@@ -75,52 +77,61 @@ impl Endpoint {
     }
 
     /// Classifies an error of a connection or a statement, with a remedy for the operator.
-    pub(super) fn server_error(&self, error: &Error) -> ServerError {
+    pub(super) fn server_error(&self, error: Error) -> ServerError {
         let place = self.display_name.clone();
-        let problem = describe_error(error);
+        let message = describe_error(&error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerError::Denied {
-                problem,
+                problem: SharedError::with_message(message, error),
                 cure: "create the database, or correct its name in the ledger's URL",
             },
-            Some(_) if is_rejected_by_host_rules(error) => ServerError::Denied {
-                problem,
+            Some(_) if is_rejected_by_host_rules(&error) => ServerError::Denied {
+                problem: SharedError::with_message(message, error),
                 cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
             },
             Some(code) if is_login_error(code) => ServerError::Denied {
-                problem,
+                problem: SharedError::with_message(message, error),
                 cure: "correct user and password of the ledger",
             },
             Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerError::Denied {
-                problem,
+                problem: SharedError::with_message(message, error),
                 cure: "let the ledger's user in, as `semel ledger init --grant-to USER` does for an owner",
             },
-            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-                ServerError::ReadOnly { place, problem }
-            }
+            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => ServerError::ReadOnly {
+                place,
+                problem: SharedError::with_message(message, error),
+            },
             Some(code) if *code == SqlState::DISK_FULL => ServerError::Denied {
-                problem,
+                problem: SharedError::with_message(message, error),
                 cure: "make room on the server's disk",
             },
-            Some(code) if is_connection_error(code) => unreachable_at(place, problem),
-            Some(_) => ServerError::Other(problem),
-            None if find_cause::<rustls::Error>(error).is_some_and(is_certificate_error) => {
-                ServerError::Untrusted { place, problem }
+            Some(code) if is_connection_error(code) => {
+                unreachable_at(place, SharedError::with_message(message, error))
             }
-            None if find_cause::<io::Error>(error).is_some_and(is_read_only_server) => {
-                ServerError::ReadOnly { place, problem }
+            Some(_) => ServerError::Other(SharedError::with_message(message, error)),
+            None if find_cause::<rustls::Error>(&error).is_some_and(is_certificate_error) => {
+                ServerError::Untrusted {
+                    place,
+                    problem: SharedError::with_message(message, error),
+                }
+            }
+            None if find_cause::<io::Error>(&error).is_some_and(is_read_only_server) => {
+                ServerError::ReadOnly {
+                    place,
+                    problem: SharedError::with_message(message, error),
+                }
             }
             // The client has no types for these two, so their text decides. It changes only the remedy, not
             // the kind of any other error.
-            None if problem.contains("password missing") => ServerError::Denied {
-                problem,
+            None if message.contains("password missing") => ServerError::Denied {
+                problem: SharedError::with_message(message, error),
                 cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
             },
-            None if problem.contains("does not support TLS") => ServerError::Denied {
-                problem,
+            None if message.contains("does not support TLS") => ServerError::Denied {
+                problem: SharedError::with_message(message, error),
                 cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
             },
-            None => unreachable_at(place, problem),
+            None => unreachable_at(place, SharedError::with_message(message, error)),
         }
     }
 
@@ -143,12 +154,12 @@ fn trusted_roots() -> Result<RootCertStore, ServerError> {
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let problem = "this machine trusts no certificates: install `ca-certificates`, or name a file in `SSL_CERT_FILE`";
-        return Err(ServerError::Other(problem.to_owned()));
+        return Err(ServerError::other(problem));
     }
     Ok(roots)
 }
 
-fn unreachable_at(place: String, problem: String) -> ServerError {
+fn unreachable_at(place: String, problem: SharedError) -> ServerError {
     ServerError::Unreachable {
         place,
         problem,

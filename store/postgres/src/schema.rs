@@ -4,8 +4,7 @@
 //! Afterwards a role with the right to read and write the tables is enough.
 
 use super::endpoint::{Endpoint, describe_error};
-use semel_store::ServerError;
-use semel_store::fresh_nonce;
+use semel_store::{ServerError, SharedError, fresh_nonce};
 use tokio_postgres::{
     Client, Transaction,
     error::{Error, SqlState},
@@ -53,9 +52,9 @@ pub(super) async fn find_ledger(client: &Client, endpoint: &Endpoint) -> Result<
         Ok(Some(row)) => row,
         Ok(None) => return Err(not_set_up(endpoint)),
         Err(error) if is_missing(error.code()) => return Err(not_set_up(endpoint)),
-        Err(error) => return Err(endpoint.server_error(&error)),
+        Err(error) => return Err(endpoint.server_error(error)),
     };
-    let server_error = |error| endpoint.server_error(&error);
+    let server_error = |error| endpoint.server_error(error);
     match row.try_get::<_, i64>(0).map_err(server_error)? {
         SCHEMA => row.try_get(1).map_err(server_error),
         found if found > SCHEMA => Err(ServerError::Newer {
@@ -92,11 +91,11 @@ pub(super) async fn set_up(
         .partitions
         .is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX)
     {
-        return Err(ServerError::Other(format!(
+        return Err(ServerError::other(format!(
             "a ledger has 1 to {PARTITIONS_MAX} partitions"
         )));
     }
-    let server_error = |error| setup_error(&error, endpoint);
+    let server_error = |error| setup_error(error, endpoint);
     let transaction = client.transaction().await.map_err(server_error)?;
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&SETUP_LOCK])
@@ -125,10 +124,10 @@ pub(super) async fn set_up(
 }
 
 /// Classifies an error of the setup, which needs more rights than a host has.
-fn setup_error(error: &Error, endpoint: &Endpoint) -> ServerError {
+fn setup_error(error: Error, endpoint: &Endpoint) -> ServerError {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerError::Denied {
-            problem: describe_error(error),
+            problem: SharedError::with_message(describe_error(&error), error),
             cure: "set the ledger up as a user who may make a schema in this database, such as its owner, or to whom the schema `semel` belongs",
         },
         _ => endpoint.server_error(error),
@@ -140,7 +139,7 @@ async fn current_schema(
     transaction: &Transaction<'_>,
     endpoint: &Endpoint,
 ) -> Result<i64, ServerError> {
-    let server_error = |error| setup_error(&error, endpoint);
+    let server_error = |error| setup_error(error, endpoint);
     let table = transaction
         .query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[])
         .await
@@ -161,7 +160,7 @@ async fn migrate(
     setup: &PostgresSetup,
     found: i64,
 ) -> Result<(), ServerError> {
-    let server_error = |error| setup_error(&error, endpoint);
+    let server_error = |error| setup_error(error, endpoint);
     if found == 0 {
         transaction
             .batch_execute("CREATE SCHEMA IF NOT EXISTS semel")
@@ -178,8 +177,7 @@ async fn migrate(
             .map_err(server_error)?;
     }
     if found == 0 {
-        let incarnation =
-            fresh_nonce().map_err(|error| ServerError::Other(format!("no randomness: {error}")))?;
+        let incarnation = fresh_nonce().map_err(ServerError::other)?;
         let incarnation =
             i64::from_be_bytes(*incarnation.as_bytes().first_chunk().unwrap_or(&[0; 8]));
         let schema = i32::try_from(SCHEMA).unwrap_or_default();

@@ -86,7 +86,7 @@ impl Session {
         handler: NotificationHandler,
     ) -> Result<Self, ServerError> {
         let (client, warnings) = connect(endpoint, handler).await?;
-        let server_error = |error| endpoint.server_error(&error);
+        let server_error = |error| endpoint.server_error(error);
         client
             .batch_execute(&session_settings())
             .await
@@ -183,7 +183,7 @@ impl StatementForms {
 /// follow the commit.
 fn statement_error(error: Error, endpoint: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
-        Some(Some(Severity::Error)) => StoreError::not_executed(endpoint.server_error(&error)),
+        Some(Some(Severity::Error)) => StoreError::not_executed(endpoint.server_error(error)),
         _ => {
             let message = describe_error(&error);
             StoreError::Unknown(SharedError::with_message(message, error))
@@ -203,13 +203,13 @@ pub(super) async fn connect(
                 .config()
                 .connect(tls)
                 .await
-                .map_err(|error| endpoint.server_error(&error))?;
+                .map_err(|error| endpoint.server_error(error))?;
             tokio::spawn(drive_connection(connection, handler, Arc::clone(&warnings)));
             client
         }
         None => {
             let plain = endpoint.config().connect(tokio_postgres::NoTls).await;
-            let (client, connection) = plain.map_err(|error| endpoint.server_error(&error))?;
+            let (client, connection) = plain.map_err(|error| endpoint.server_error(error))?;
             tokio::spawn(drive_connection(connection, handler, Arc::clone(&warnings)));
             client
         }

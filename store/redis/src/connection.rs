@@ -92,7 +92,7 @@ impl Connection {
             .await
             .map_err(|error| self.server_error(&error))?;
         let text = String::from_redis_value(answer)
-            .map_err(|_| ServerError::Other("its answer to INFO cannot be read".to_owned()))?;
+            .map_err(|_| ServerError::other("its answer to INFO cannot be read"))?;
         let fields = text.lines().filter_map(|line| line.split_once(':'));
         Ok(fields
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))

@@ -33,7 +33,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(server: &ServerAddress) -> Result<Self, ServerError> {
-        let unusable = |error: redis::RedisError| ServerError::Url(error.to_string());
+        let unusable = ServerError::invalid_url;
         let info = server
             .url
             .as_str()
@@ -110,12 +110,12 @@ impl Endpoint {
                 }
             }
             _ => {
-                return Err(ServerError::Url(
-                    "a cluster is reached by a host and a port".to_owned(),
+                return Err(ServerError::invalid_url(
+                    "a cluster is reached by a host and a port",
                 ));
             }
         }
-        Client::open(info.set_addr(addr)).map_err(|error| ServerError::Url(error.to_string()))
+        Client::open(info.set_addr(addr)).map_err(ServerError::invalid_url)
     }
 
     /// Returns the settings of connections. The client repeats no request on its own.

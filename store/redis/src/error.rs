@@ -66,7 +66,7 @@ fn has_code(error: &RedisError, codes: &[&str]) -> bool {
 
 /// Classifies an error by which a server cannot be used, with a remedy.
 pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
-    let problem = error.to_string();
+    let problem = SharedError::from(error.clone());
     let shown = shown.to_owned();
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
@@ -139,9 +139,8 @@ pub(super) const NEEDED_PERMISSIONS: &str = "let its user run `+@read +@write +@
 
 /// Returns the error of a cluster without a node for some slots.
 pub(super) fn incomplete_cluster() -> ServerError {
-    ServerError::Other(
-        "the cluster does not serve all slots: start what is down, or see `redis-cli --cluster check` for what is missing"
-            .to_owned(),
+    ServerError::other(
+        "the cluster does not serve all slots: start what is down, or see `redis-cli --cluster check` for what is missing",
     )
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn inspect_ledger(
     }
     if !marker.is_complete() && durability != Durability::Unverified {
         return Err(ServerError::Unsafe {
-            problem: "its append-only file does not hold everything yet, because it was turned on, or the server took over, just now".to_owned(),
+            problem: "its append-only file does not hold everything yet, because it was turned on, or the server took over, just now".into(),
             cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
         });
     }
@@ -114,9 +114,8 @@ pub(super) async fn examine_servers(
             report: server::combine_reports(&servers),
         });
     }
-    Err(ServerError::Other(
-        "its servers keep changing during their inspection, or many hosts inspect them at once"
-            .to_owned(),
+    Err(ServerError::other(
+        "its servers keep changing during their inspection, or many hosts inspect them at once",
     ))
 }
 

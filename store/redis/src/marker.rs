@@ -40,13 +40,12 @@ impl Marker {
             .await
             .map_err(|error| connection.server_error(&error))?;
         let fields = Vec::<Vec<u8>>::from_redis_value(answer);
-        let fields = fields.map_err(|_| {
-            ServerError::Other("the marker of the ledger cannot be read".to_owned())
-        })?;
+        let fields =
+            fields.map_err(|_| ServerError::other("the marker of the ledger cannot be read"))?;
         match fields.as_slice() {
             [] => Ok(None),
             [denied, command] if denied == b"denied" => Err(ServerError::Denied {
-                problem: format!("{} is denied", String::from_utf8_lossy(command)),
+                problem: format!("{} is denied", String::from_utf8_lossy(command)).into(),
                 cure: error::NEEDED_PERMISSIONS,
             }),
             [schema, epoch, losses, ready, stored_text] => {
@@ -136,7 +135,7 @@ fn chain_losses(losses: &[u8], stored_text: &[u8]) -> Vec<u8> {
 
 /// Returns the error of a database whose marker is not that of a ledger.
 fn not_a_ledger() -> ServerError {
-    ServerError::Other(format!(
+    ServerError::other(format!(
         "the content of `{MARKER}` is not a ledger of Semel: name another database"
     ))
 }

@@ -91,14 +91,14 @@ impl ServerInfo {
         accepts_unverified: bool,
     ) -> Result<Durability, ServerError> {
         if self.info_field("role").is_some_and(|role| role != "master") {
-            let problem = "it is a replica".to_owned();
+            let problem = "it is a replica".into();
             return Err(ServerError::ReadOnly {
                 place: self.display_name.clone(),
                 problem,
             });
         }
         if self.info_field("loading") == Some("1") {
-            let problem = "it is still loading its data".to_owned();
+            let problem = "it is still loading its data".into();
             return Err(ServerError::Unreachable {
                 place: self.display_name.clone(),
                 problem,
@@ -138,7 +138,7 @@ impl ServerInfo {
             .is_some_and(|status| status != "ok")
         {
             return Err(ServerError::Unsafe {
-                problem: "it could not write its append-only file".to_owned(),
+                problem: "it could not write its append-only file".into(),
                 cure: "see whether its disk is full".to_owned(),
             });
         }
@@ -183,7 +183,10 @@ impl ServerInfo {
                 .and_then(|count| count.parse().ok())
                 .unwrap_or(0),
             log,
-            restart_loses: self.check_fitness(accepts_unverified) != Ok(Durability::PowerLoss),
+            restart_loses: !matches!(
+                self.check_fitness(accepts_unverified),
+                Ok(Durability::PowerLoss)
+            ),
         }
     }
 
@@ -249,21 +252,21 @@ fn ensure_supported_release(info: &HashMap<String, String>) -> Result<(), Server
     if major.is_some_and(|major| major >= OLDEST) {
         return Ok(());
     }
-    Err(ServerError::Other(format!(
+    Err(ServerError::other(format!(
         "it is Redis {version}, and a ledger needs {OLDEST}.0: upgrade the server"
     )))
 }
 
 fn wrong_setting(name: &str, found: &str, wanted: &str) -> ServerError {
     ServerError::Unsafe {
-        problem: format!("`{name}` is {found}"),
+        problem: format!("`{name}` is {found}").into(),
         cure: format!("run `CONFIG SET {name} {wanted}`, and write it into its configuration"),
     }
 }
 
 fn hidden_settings() -> ServerError {
     ServerError::Unsafe {
-        problem: "it hides its settings, so its durability is unknown".to_owned(),
+        problem: "it hides its settings, so its durability is unknown".into(),
         cure: "let this user run `CONFIG GET`, or accept it by `accept_unverified = true` in the section `[ledger]`"
             .to_owned(),
     }

@@ -75,7 +75,7 @@ async fn discover(endpoint: &Endpoint) -> Result<(ClusterTopology, Option<Marker
 
 /// Begins another epoch, or continues one that another host began, and returns the number of lost records.
 async fn begin_epoch(topology: &ClusterTopology, ended: &[u8]) -> Result<u64, ServerError> {
-    let new = fresh_nonce().map_err(|error| ServerError::Other(error.to_string()))?;
+    let new = fresh_nonce().map_err(ServerError::other)?;
     let fill = |command: &mut Cmd| {
         command
             .arg(1)
@@ -92,9 +92,8 @@ async fn begin_epoch(topology: &ClusterTopology, ended: &[u8]) -> Result<u64, Se
     let epoch = Vec::<u8>::from_redis_value(epoch)
         .ok()
         .and_then(|epoch| epoch.try_into().ok());
-    let epoch = epoch.ok_or_else(|| {
-        ServerError::Other("the ledger was removed while it was set up".to_owned())
-    })?;
+    let epoch =
+        epoch.ok_or_else(|| ServerError::other("the ledger was removed while it was set up"))?;
     adopt_buckets(topology, &epoch).await
 }
 

@@ -310,7 +310,7 @@ fn hash_slot(tag: &[u8]) -> u16 {
 }
 
 fn unreadable_slots() -> ServerError {
-    ServerError::Other("its answer to CLUSTER SLOTS cannot be read".to_owned())
+    ServerError::other("its answer to CLUSTER SLOTS cannot be read")
 }
 
 #[cfg(test)]
