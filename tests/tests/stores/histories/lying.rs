@@ -63,6 +63,7 @@ fn hidden<T>() -> Result<T, StoreError> {
     Err(StoreError::not_executed("nothing was written"))
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Store for Lying {
     async fn create(
