@@ -18,7 +18,7 @@ use semel::{
     store::{SealingKey, SealingKeys, SealingStore, Store},
 };
 use semel_config::{Config, Environment};
-use semel_conformance::InjectedFailure;
+use semel_conformance::{FailingStore, InjectedFailure};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -155,10 +155,8 @@ fn sealed(inner: &Arc<dyn Store>, id: &str) -> Arc<dyn Store> {
     Arc::new(SealingStore::new(Arc::clone(inner), keys))
 }
 
-#[tokio::test]
-async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
-    log();
-    tracing::info!("{WITNESS}");
+/// Hosts with every kind of tool and ledger; the last one loses its ledger once `away` counts.
+async fn hosts_of_every_kind(away: &Arc<FailingStore>) -> Vec<Semel> {
     let trapping = Guest::lean()
         .with("derive", "(return (i32.const 1280))")
         .with("judge", "(unreachable)");
@@ -166,14 +164,6 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     let trapping = Tool::new(load(&trapping.component(), json!({})).await);
     let refusing = Tool::new(load(&refusing.component(), json!({})).await);
     let inner = memory();
-    let away = failing(0..usize::MAX, InjectedFailure::NotExecuted);
-    // It takes the claim, and no settlement.
-    let lost = failing(1..usize::MAX, InjectedFailure::NotExecuted);
-    let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
-    use_ledger(&losing).await;
-    lost.count();
-    let unheard = |_| async { Outcome::no_answer(told_in("a silence")) };
-    let unsettled = losing.call(call("1", json!(10)), unheard).await.unwrap();
     let watched = Tool {
         mode: ToolMode::Shadow,
         ..talkative().await
@@ -182,7 +172,7 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
         KeyMode::Enforce,
         Some(Secret::new(told_in("the secret of all keys").as_bytes()).unwrap()),
     );
-    let hosts = [
+    vec![
         host(memory(), talkative().await).await,
         host(memory(), trapping).await,
         host(memory(), refusing).await,
@@ -204,9 +194,25 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
             .open()
             .await
             .unwrap(),
-        host(Arc::clone(&away) as Arc<dyn Store>, talkative().await).await,
-    ];
-    let (mut words, mut secrets) = (BTreeSet::from([unsettled.word()]), vec![CANARY.to_owned()]);
+        host(Arc::clone(away) as Arc<dyn Store>, talkative().await).await,
+    ]
+}
+
+#[tokio::test]
+async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
+    log();
+    tracing::info!("{WITNESS}");
+    let away = failing(0..usize::MAX, InjectedFailure::NotExecuted);
+    // It takes the claim, and no settlement.
+    let lost = failing(1..usize::MAX, InjectedFailure::NotExecuted);
+    let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
+    use_ledger(&losing).await;
+    lost.count();
+    let unheard = |_| async { Outcome::no_answer(told_in("a silence")) };
+    let unsettled = losing.call(call("1", json!(10)), unheard).await.unwrap();
+    let hosts = hosts_of_every_kind(&away).await;
+    let mut words = BTreeSet::from([unsettled.word()]);
+    let mut secrets = vec![CANARY.to_owned()];
     for (at, semel) in hosts.iter().enumerate() {
         assert!(!format!("{semel:?}").contains(CANARY), "host {at}");
         if at == hosts.len() - 1 {
@@ -268,25 +274,8 @@ async fn control_a_leak_is_found() {
     );
 }
 
-#[test]
-fn who_prints_a_value_prints_no_secret() {
-    let field = || {
-        vec![Field {
-            name: "order".to_owned(),
-            value: json!(told_in("a field")),
-        }]
-    };
-    let operation = Operation {
-        name: "charge".to_owned(),
-        identity: field(),
-        content: field(),
-        scope: Scope::Tenant,
-        until: OperationLifetime::Window,
-        window_seconds: 1,
-        attempt_seconds: 1,
-        target: None,
-        undoes: vec![told_in("a handle")],
-    };
+/// The `Debug` output of a configuration with secrets.
+fn debug_of_configuration() -> String {
     let folder = tempfile::tempdir().unwrap();
     let settings = format!(
         "[[tool]]\nmatch = \"charge\"\nsettings = {{ token = \"{CANARY}\" }}\n\
@@ -307,6 +296,28 @@ fn who_prints_a_value_prints_no_secret() {
             .contains(CANARY),
         "the control"
     );
+    format!("{config:?} {around:?}")
+}
+
+#[test]
+fn who_prints_a_value_prints_no_secret() {
+    let field = || {
+        vec![Field {
+            name: "order".to_owned(),
+            value: json!(told_in("a field")),
+        }]
+    };
+    let operation = Operation {
+        name: "charge".to_owned(),
+        identity: field(),
+        content: field(),
+        scope: Scope::Tenant,
+        until: OperationLifetime::Window,
+        window_seconds: 1,
+        attempt_seconds: 1,
+        target: None,
+        undoes: vec![told_in("a handle")],
+    };
     let printed = [
         format!(
             "{:?}",
@@ -338,7 +349,7 @@ fn who_prints_a_value_prints_no_secret() {
                 why: told_in("a ground")
             }
         ),
-        format!("{config:?} {around:?}"),
+        debug_of_configuration(),
         format!("{:?}", KeptOutcome::Whole(landed())),
     ];
     for printed in printed {

@@ -25,6 +25,7 @@ use serde_json::json;
 use std::{
     collections::BTreeMap,
     future::pending,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -116,15 +117,20 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
             (ShadowOutcome::Conflict, 1, "charge")
         ]
     );
-    // It is in the ledger, not in this host, and its record is found by the key that the report names.
+    assert_another_host_reports(folder.path(), &tally).await;
+}
+
+/// Checks that the tally is in the ledger, not in the first host. Its example names a record, and no record waits for a
+/// person.
+async fn assert_another_host_reports(folder: &Path, tally: &Tally) {
     let another = host(
-        file(folder.path().join("ledger.db")),
+        file(folder.join("ledger.db")),
         watched(intent(charging()).await),
     )
     .await;
     assert_eq!(
         another.ledger().report(MONTH).await.unwrap(),
-        std::slice::from_ref(&tally)
+        std::slice::from_ref(tally)
     );
     let found = another
         .ledger()
@@ -142,7 +148,7 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
             .await
             .unwrap()
             .is_empty(),
-        "nobody has to decide anything"
+        "no person has to decide anything"
     );
 }
 

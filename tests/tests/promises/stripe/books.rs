@@ -93,34 +93,20 @@ impl Books {
         fault: Option<Fault>,
     ) -> Step {
         self.keys.push(key.clone());
-        match fault {
-            Some(Fault::NotReached) => {
-                return Step::Answer(error(503, "api_error", "", "unavailable"));
-            }
-            Some(Fault::Limited) => {
-                return Step::Answer(error(
-                    429,
-                    "rate_limit_error",
-                    "rate_limit",
-                    "too many requests",
-                ));
-            }
-            Some(Fault::NotAdmitted) => {
-                return Step::Answer(error(
-                    401,
-                    "invalid_request_error",
-                    "api_key_expired",
-                    "expired",
-                ));
-            }
-            _ => {}
+        if let Some(refusal) = fault.and_then(refusal_before_validation) {
+            return Step::Answer(refusal);
         }
         if let Some(invalid) = invalid(path, form) {
             return Step::Answer(invalid);
         }
-        let Some(key) = key else {
-            return Step::Begin(None);
-        };
+        match key {
+            None => Step::Begin(None),
+            Some(key) => self.admit_key(path, form, key),
+        }
+    }
+
+    /// Compares the request with an earlier one under the same key.
+    fn admit_key(&mut self, path: &str, form: &Form, key: String) -> Step {
         let now = self.now;
         self.kept
             .retain(|_, kept| now.saturating_sub(kept.at) < KEPT);
@@ -305,5 +291,25 @@ fn error(status: u16, kind: &str, code: &str, message: &str) -> Reply {
         status,
         body,
         replayed: false,
+    }
+}
+
+/// The reply of a fault in which Stripe turns a request away before it reads the request.
+fn refusal_before_validation(fault: Fault) -> Option<Reply> {
+    match fault {
+        Fault::NotReached => Some(error(503, "api_error", "", "unavailable")),
+        Fault::Limited => Some(error(
+            429,
+            "rate_limit_error",
+            "rate_limit",
+            "too many requests",
+        )),
+        Fault::NotAdmitted => Some(error(
+            401,
+            "invalid_request_error",
+            "api_key_expired",
+            "expired",
+        )),
+        _ => None,
     }
 }
