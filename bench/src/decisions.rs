@@ -53,7 +53,7 @@ fn measure_derive(
         Ok(())
     };
     let [guest, native] = sample::measure_in_turn([&mut guest, &mut native])?;
-    let goals = [FigureGoal::AtMost(10.0), FigureGoal::AtMostTimesFloor(5.0)];
+    let goals = [FigureGoal::AtMost(10.0), FigureGoal::RatioAtMost(5.0)];
     rows.add_row(
         &format!("`{name}`: one derive in a fresh instance (floor: native)"),
         "µs",
@@ -120,7 +120,7 @@ fn measure_two_threads(rows: &mut ResultTable, name: &str, policy: &Policy) -> R
         "/s",
         together,
         Some(alone),
-        &[FigureGoal::AtLeastTimesFloor(1.8)],
+        &[FigureGoal::RatioAtLeast(1.8)],
     );
     Ok(())
 }

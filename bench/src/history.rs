@@ -32,7 +32,7 @@ pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Res
         "µs",
         executed,
         Some(floor),
-        &[FigureGoal::AtMostTimesFloor(1.3)],
+        &[FigureGoal::RatioAtMost(1.3)],
     );
     let mut replayed_long = || long.replay_next(&runtime);
     let mut replayed_short = || short.replay_next(&runtime);
@@ -42,7 +42,7 @@ pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Res
         "µs",
         replayed,
         Some(floor),
-        &[FigureGoal::AtMostTimesFloor(1.5)],
+        &[FigureGoal::RatioAtMost(1.5)],
     );
     let before = fixtures::resident_memory_mib()?;
     sample::measure_in_turn([&mut executed_long, &mut replayed_long])?;
@@ -54,7 +54,7 @@ pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Res
         "MiB",
         after,
         Some(before),
-        &[FigureGoal::AtMostTimesFloor(1.1)],
+        &[FigureGoal::RatioAtMost(1.1)],
     );
     Ok(())
 }

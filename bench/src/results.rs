@@ -12,9 +12,9 @@ pub(crate) enum FigureGoal {
     /// At least this value.
     AtLeast(f64),
     /// At most this multiple of the floor.
-    AtMostTimesFloor(f64),
+    RatioAtMost(f64),
     /// At least this multiple of the floor.
-    AtLeastTimesFloor(f64),
+    RatioAtLeast(f64),
 }
 
 impl FigureGoal {
@@ -22,8 +22,8 @@ impl FigureGoal {
         match self {
             Self::AtMost(most) => value <= most,
             Self::AtLeast(least) => value >= least,
-            Self::AtMostTimesFloor(most) => ratio.is_some_and(|ratio| ratio <= most),
-            Self::AtLeastTimesFloor(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
+            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
         }
     }
 
@@ -31,8 +31,8 @@ impl FigureGoal {
         match self {
             Self::AtMost(most) => format!("≤ {most} {unit}"),
             Self::AtLeast(least) => format!("≥ {least} {unit}"),
-            Self::AtMostTimesFloor(most) => format!("≤ {most} × floor"),
-            Self::AtLeastTimesFloor(least) => format!("≥ {least} × floor"),
+            Self::RatioAtMost(most) => format!("≤ {most} × floor"),
+            Self::RatioAtLeast(least) => format!("≥ {least} × floor"),
         }
     }
 }

@@ -92,7 +92,7 @@ impl SqliteBench {
             "µs",
             executed,
             Some(twice),
-            &[FigureGoal::AtMostTimesFloor(1.15)],
+            &[FigureGoal::RatioAtMost(1.15)],
         );
         Ok(())
     }
@@ -117,10 +117,7 @@ impl SqliteBench {
             "calls/s",
             calls,
             Some(floor),
-            &[
-                FigureGoal::AtLeast(25_000.0),
-                FigureGoal::AtLeastTimesFloor(0.7),
-            ],
+            &[FigureGoal::AtLeast(25_000.0), FigureGoal::RatioAtLeast(0.7)],
         );
         rows.add_row(
             &self.row_title("64 callers, commits a call"),

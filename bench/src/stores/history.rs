@@ -32,7 +32,7 @@ pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Res
         "µs",
         executed,
         Some(floor),
-        &[FigureGoal::AtMostTimesFloor(1.3)],
+        &[FigureGoal::RatioAtMost(1.3)],
     );
     Ok(())
 }

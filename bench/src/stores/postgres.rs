@@ -64,7 +64,7 @@ impl PostgresBench {
             "µs",
             executed,
             Some(floor),
-            &[FigureGoal::AtMostTimesFloor(1.15)],
+            &[FigureGoal::RatioAtMost(1.15)],
         );
         Ok(())
     }
@@ -83,7 +83,7 @@ impl PostgresBench {
             "calls/s",
             calls,
             Some(floor),
-            &[FigureGoal::AtLeastTimesFloor(1.5)],
+            &[FigureGoal::RatioAtLeast(1.5)],
         );
         let commits = Sample::from_value((self.count_commits()? - before) / made);
         rows.add_row(
@@ -107,7 +107,7 @@ impl PostgresBench {
             "calls/s",
             calls,
             Some(floor),
-            &[FigureGoal::AtLeastTimesFloor(0.8)],
+            &[FigureGoal::RatioAtLeast(0.8)],
         );
         Ok(())
     }

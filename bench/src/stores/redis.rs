@@ -82,7 +82,7 @@ fn measure_one_caller(
         "µs",
         executed,
         Some(floor),
-        &[FigureGoal::AtMostTimesFloor(1.2)],
+        &[FigureGoal::RatioAtMost(1.2)],
     );
     Ok(())
 }
@@ -103,7 +103,7 @@ fn measure_many_callers(
         "calls/s",
         calls,
         Some(floor),
-        &[FigureGoal::AtLeastTimesFloor(0.6)],
+        &[FigureGoal::RatioAtLeast(0.6)],
     );
     Ok(())
 }
