@@ -72,10 +72,13 @@ struct DowngradeUpstream {
     slots: Mutex<HashMap<String, SessionSlot>>,
 }
 
+/// A session that the first request for it opens, while others wait.
+type SessionCell = Arc<OnceCell<Arc<OlderSession>>>;
+
 /// A connection for clients of one tenant and set of capabilities.
 #[derive(Debug)]
 struct SessionSlot {
-    session: Arc<OnceCell<Arc<OlderSession>>>,
+    session: SessionCell,
     last_used: Instant,
     /// True for the first connection, which stays open.
     is_first: bool,
@@ -167,10 +170,7 @@ impl DowngradeUpstream {
     }
 
     /// Returns the slot of this key, and whether it is that of the first connection.
-    fn use_slot(
-        &self,
-        key: &str,
-    ) -> Result<(Arc<OnceCell<Arc<OlderSession>>>, bool), ConnectError> {
+    fn use_slot(&self, key: &str) -> Result<(SessionCell, bool), ConnectError> {
         let now = Instant::now();
         let mut slots = self.slots.lock();
         close_idle_slots(&mut slots, key, now);
