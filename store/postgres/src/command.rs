@@ -278,7 +278,7 @@ impl CommandBatch<'_> {
         Ok(results)
     }
 
-    /// Reads the current entries of keys whose write failed its condition.
+    /// Reads the current entries of the keys of failed writes.
     async fn read_current_entries(&self, keys: &[StoreKey]) -> CommandResults {
         if keys.is_empty() {
             return CommandResults::new();

@@ -169,7 +169,7 @@ fn unreachable_at(place: String, problem: SharedError) -> ServerError {
 
 /// Returns true if no entry of the server's `pg_hba.conf` admits this user.
 ///
-/// Other refusals have the same SQLSTATE. The name of the server's routine tells them apart, in any
+/// Other refusals have the same SQLSTATE. They differ by the name of the server's routine, in any
 /// language of its messages.
 fn is_rejected_by_host_rules(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| {

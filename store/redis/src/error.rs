@@ -59,7 +59,8 @@ pub(super) fn is_another_role(error: &RedisError) -> bool {
 
 /// Returns true if the server rejected the command before it began, with one of these codes.
 ///
-/// INVARIANT: none of these codes comes from within a script, whose errors have the code `SCRIPTFAILED` (`script`).
+/// INVARIANT: none of these codes comes from within a script. Its errors have the code
+/// `SCRIPTFAILED` (`script`).
 fn has_code(error: &RedisError, codes: &[&str]) -> bool {
     error.code().is_some_and(|code| codes.contains(&code))
 }

@@ -84,14 +84,14 @@ pub(super) async fn examine_servers(
     for _ in 0..ATTEMPTS_MAX {
         // The marker is read first: the facts of the servers are recorded only if it is unchanged since.
         let found = Marker::read(topology.marker_server()).await;
-        let asked = future::join_all(topology.nodes().map(ServerInfo::query)).await;
-        let servers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let checked = weakest_level(&servers, endpoint);
-        if checked
+        let answers = future::join_all(topology.nodes().map(ServerInfo::query)).await;
+        let servers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let level = weakest_level(&servers, endpoint);
+        if level
             .as_ref()
             .is_err_and(|error| !matches!(error, ServerError::Unsafe { .. }))
         {
-            checked.clone()?;
+            level.clone()?;
         }
         let marker = match found {
             Ok(Some(marker)) if marker.schema <= SCHEMA => {
@@ -100,14 +100,14 @@ pub(super) async fn examine_servers(
                     .iter()
                     .map(|server| server.facts(endpoint.accepts_unverified))
                     .collect();
-                let Some(noted) = marker.record(topology.marker_server(), facts).await? else {
+                let Some(recorded) = marker.record(topology.marker_server(), facts).await? else {
                     continue;
                 };
-                Ok(Some(noted))
+                Ok(Some(recorded))
             }
             other => other,
         };
-        let durability = checked?;
+        let durability = level?;
         return Ok(InspectionResult {
             marker: marker?,
             durability,

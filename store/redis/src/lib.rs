@@ -189,9 +189,9 @@ impl RedisStore {
             ];
             let [epoch, all, open, ending] = &keys;
             let record = bucket.record_key(key);
-            // Read once, so that a repeat has the same time.
+            // Read once, so that a repeat of the script has the same time.
             let clock = link.clock_argument();
-            let answered = link.run_script(script, bucket, |command, state| {
+            let reply = link.run_script(script, bucket, |command, state| {
                 command
                     .arg(5)
                     .arg(epoch)
@@ -203,7 +203,7 @@ impl RedisStore {
                     .arg(&clock);
                 fill(command, state);
             });
-            let (answer, state) = answered.await?.map_err(error::write_error)?;
+            let (answer, state) = reply.await?.map_err(error::write_error)?;
             ScriptReply::from_value(answer, &state)
         })
         .await
@@ -226,8 +226,9 @@ impl RedisStore {
 
 /// The reply of a script on a record.
 enum ScriptReply {
+    /// The record is written or removed, at this time.
     Written(Stamp),
-
+    /// Nothing is written: the current record, if any, and the present time.
     Current(Option<Vec<u8>>, Stamp),
 }
 
@@ -266,7 +267,7 @@ impl Drop for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("place", &self.link.endpoint().display_name())
+            .field("endpoint", &self.link.endpoint().display_name())
             .finish_non_exhaustive()
     }
 }

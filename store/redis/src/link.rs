@@ -3,17 +3,15 @@
 //! A connection belongs to one server process, so each new one is checked before its first use. A failover
 //! is detected before any request goes to the new primary.
 //!
-//! **Buckets that move.** In a cluster a request is turned away, before any of it is carried out,
-//! where its keys belong to another node (`MOVED`) or are moving (`TRYAGAIN`, `ASK`). Then the
-//! topology is read again, and the request is repeated at the right node, for as long as a bucket
-//! may take to move. `ASK` is not followed but waited out: the node that takes a slot over turns
-//! away every script with a key that is not there yet, and a record that is to be created, or a
-//! list that is empty, never is.
+//! **Moving buckets.** A node of a cluster rejects a request whose keys belong to another node (`MOVED`)
+//! or are moving (`TRYAGAIN`, `ASK`). Then the topology is read again, and the request is repeated at the
+//! right node, within the time limit of a move. `ASK` is not followed but waited out. The importing node
+//! rejects every script with a key that has not arrived yet, and a record that is to be created, or an
+//! empty list, never arrives.
 //!
-//! INVARIANT: nothing is sent twice. A request with a lost connection, or without an answer in
-//! time, is *unknown*; only what certainly was not carried out is asked again, here: a script that
-//! the server did not know or turned away because its keys belong elsewhere, or that found another
-//! incarnation of the ledger than the host knew.
+//! INVARIANT: no request is executed twice. After a lost connection or a timeout its result is *unknown*,
+//! and it is not repeated. The only repeats here are of scripts that certainly did nothing: the server did
+//! not know the script, or rejected it because of its keys, or the script found another epoch.
 
 use super::{
     endpoint::{CONNECT_TIMEOUT, Endpoint},
@@ -183,6 +181,7 @@ impl ServerLink {
                     self.wait_for_relocation(&view, &mut waited, error).await?
                 }
                 Err(error) if error::is_another_role(&error) => {
+                    // The caller gets the rejection, and the next command checks the server's new role.
                     self.invalidate(&view, view.topology.for_bucket(bucket).server_error(&error));
                     return Ok(Err(error));
                 }
@@ -259,6 +258,7 @@ impl ServerLink {
     ) -> Result<Arc<TopologyView>, ServerError> {
         let mut failure = self.last_failure.lock().await;
         let current = self.current_view();
+        // Another caller may have checked during the wait for the lock.
         if !Arc::ptr_eq(&current, seen) && current.is_usable() {
             return Ok(current);
         }

@@ -30,7 +30,7 @@ pub(super) enum AppendLog {
     Off,
     /// It is being rewritten, perhaps for the first time.
     Rewriting,
-
+    /// It holds every write.
     Complete,
 }
 
@@ -70,6 +70,7 @@ impl ObservedNodes {
     /// Returns the facts to record now, and whether anything may have been lost since.
     pub(super) fn update(&self, mut now: Vec<ServerFacts>) -> (Self, bool) {
         now.sort_by(|one, other| one.name.cmp(&other.name));
+        // The first facts of a ledger have nothing to be compared with.
         let is_first = self.0.is_empty();
         let was_lost = !is_first
             && (self.shows_takeover(&now) || now.iter().any(|facts| self.shows_loss(facts)));
@@ -87,7 +88,7 @@ impl ObservedNodes {
         self.0.iter().find(|node| node.name == name)
     }
 
-    /// Returns true if one appears where another disappears.
+    /// Returns true if one server appears and another disappears.
     fn shows_takeover(&self, now: &[ServerFacts]) -> bool {
         let comes = now
             .iter()
@@ -101,6 +102,7 @@ impl ObservedNodes {
 
     fn shows_loss(&self, facts: &ServerFacts) -> bool {
         let Some(node) = self.find_node(&facts.name) else {
+            // A newcomer may have been promoted, or may have evicted entries, before it got its buckets.
             return facts.followed.is_some() || facts.evicted > 0;
         };
         let restarted = node.run != facts.run;
@@ -109,6 +111,7 @@ impl ObservedNodes {
                 .followed
                 .as_ref()
                 .is_some_and(|followed| *followed != node.followed)
+            // A restart resets the counter of evictions.
             || facts.evicted > if restarted { 0 } else { node.evicted }
     }
 }
@@ -118,6 +121,7 @@ impl ObservedNode {
         let known = |part: fn(&Self) -> &String| before.map(part).cloned().unwrap_or_default();
         let complete_run = match facts.log {
             AppendLog::Off => String::new(),
+            // A rewrite takes nothing from a file that was complete, but a first one is not complete yet.
             AppendLog::Rewriting => known(|node| &node.complete_run),
             AppendLog::Complete => facts.run.clone(),
         };

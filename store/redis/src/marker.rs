@@ -133,7 +133,7 @@ fn chain_losses(losses: &[u8], stored_text: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// Returns the error of a database whose marker is not that of a ledger.
+/// Returns the error of a marker that does not belong to a ledger.
 fn not_a_ledger() -> ServerError {
     ServerError::other(format!(
         "the content of `{MARKER}` is not a ledger of Semel: name another database"

@@ -99,6 +99,7 @@ impl NewRecord {
         let due_ms = labels
             .due_in_seconds
             .map_or(NEVER_MS, |seconds| u64::from(seconds) * 1000);
+        // INVARIANT: `write.lua` reads the first byte, and `list.lua` the fields before the checksum.
         let mut content = Vec::with_capacity(18 + tenant.len() + bytes.len());
         content.push(u8::from(is_open_entry(&labels)));
         content.extend(due_ms.to_be_bytes());

@@ -45,7 +45,7 @@ script!(ADOPT_BUCKET = "adopt_bucket.lua");
 /// The reply of a script that found another epoch in its bucket than the host's.
 pub(super) const EPOCH_ENDED: i64 = -1;
 
-/// The reply of a script whose record is lost.
+/// The reply of a script that finds its record lost.
 pub(super) const RECORD_LOST: i64 = -2;
 
 impl Script {

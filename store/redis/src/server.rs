@@ -105,6 +105,7 @@ impl ServerInfo {
                 hint: "",
             });
         }
+        // An evicted record would look as if its operation had never begun.
         let policy = self
             .setting("maxmemory-policy")
             .or(self.info_field("maxmemory_policy"));

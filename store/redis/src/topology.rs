@@ -94,8 +94,8 @@ impl ClusterTopology {
         endpoint: &Endpoint,
         before: Option<&Self>,
     ) -> Result<Self, ServerError> {
-        let answer = seed.info(Some("cluster")).await?;
-        if answer
+        let info = seed.info(Some("cluster")).await?;
+        if info
             .get("cluster_enabled")
             .is_none_or(|enabled| enabled != "1")
         {
@@ -118,6 +118,7 @@ impl ClusterTopology {
                 .flatten()
                 .ok_or_else(incomplete_cluster)
         };
+        // A slot without an owner refuses the whole ledger, not only its own buckets.
         let by_bucket = SLOT_OF_BUCKET
             .iter()
             .map(|slot| of_slot(*slot))
