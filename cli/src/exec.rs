@@ -79,18 +79,21 @@ pub(crate) struct ExecArgs {
     command: Vec<OsString>,
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+/// The error of an argument, as the parser of the command line takes it.
+type ArgumentError = Box<dyn std::error::Error + Send + Sync>;
+
+fn parse_timeout(text: &str) -> Result<Duration, ArgumentError> {
+    let timeout = humantime::parse_duration(text)?;
     if timeout.is_zero() {
-        return Err("a command needs some time: write more than `0s`".to_owned());
+        return Err("a command needs some time: write more than `0s`".into());
     }
     Ok(timeout)
 }
 
-fn parse_wait(text: &str) -> Result<Duration, String> {
-    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+fn parse_wait(text: &str) -> Result<Duration, ArgumentError> {
+    let wait = humantime::parse_duration(text)?;
     if wait > WAIT_MAX {
-        return Err("longer than `1h`: wait less, and call again".to_owned());
+        return Err("longer than `1h`: wait less, and call again".into());
     }
     Ok(wait)
 }

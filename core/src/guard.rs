@@ -200,14 +200,7 @@ impl Guard {
                     continuation,
                     limit_seconds,
                 },
-            ) => {
-                let action = DriverAction::Suspend {
-                    fence: grant.fence,
-                    continuation,
-                    limit_seconds,
-                };
-                self.enter_phase(GuardPhase::Suspending(grant), action)
-            }
+            ) => self.suspend_attempt(grant, continuation, limit_seconds),
             (GuardPhase::RunningWithoutLedger, GuardEvent::Suspended { .. }) => {
                 self.on_ran_without_ledger(unrecorded_continuation())
             }
@@ -252,6 +245,20 @@ impl Guard {
                 "`{event:?}` came while `{phase:?}` was in progress"
             ))),
         }
+    }
+
+    fn suspend_attempt(
+        &mut self,
+        grant: Grant,
+        continuation: String,
+        limit_seconds: u32,
+    ) -> GuardAction {
+        let action = DriverAction::Suspend {
+            fence: grant.fence,
+            continuation,
+            limit_seconds,
+        };
+        self.enter_phase(GuardPhase::Suspending(grant), action)
     }
 
     fn enter_phase(&mut self, phase: GuardPhase, action: impl Into<GuardAction>) -> GuardAction {

@@ -75,6 +75,7 @@ use crate::{
 use budget::ResourceBudget;
 use compile::CompiledComponent;
 use exports::ContractExports;
+use lift::AnswerMistake;
 use policy::{LoadedPolicy, PolicyInstance, PolicyRunner};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -317,7 +318,7 @@ impl PolicyRunner {
         })?;
         let description = self
             .describe(&mut running)?
-            .map_err(|what| LoadError::Description { what })?;
+            .map_err(|AnswerMistake(what)| LoadError::Description { what })?;
         drop(running);
         self.name.clone_from(&description.name);
         Ok((self, description))

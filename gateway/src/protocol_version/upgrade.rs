@@ -38,6 +38,21 @@ const ROUNDS_MAX: usize = 32;
 /// The time that a client may take to answer a question.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+/// The reason why a server's questions stay unanswered. A model reads it.
+#[derive(Debug, thiserror::Error)]
+enum QuestionError {
+    #[error("the questions or an answer are not valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the server asks for `{method}`, which this client does not support")]
+    Unsupported { method: String },
+    #[error("the client did not answer `{method}`")]
+    Unanswered { method: String },
+    #[error("the client did not answer `{method}`: {error}")]
+    Refused { method: String, error: String },
+    #[error("the server asked more than {ROUNDS_MAX} times")]
+    TooManyRounds,
+}
+
 /// A server for clients of all versions.
 #[derive(Debug)]
 pub(crate) struct UpgradeLayer(Arc<UpgradedConnection>);
@@ -328,12 +343,11 @@ impl UpgradedConnection {
             }
             let answers = match self.ask_client(&result, context).await {
                 Ok(answers) => answers,
-                Err(problem) => return Ok(unanswered_questions(request, &problem)),
+                Err(error) => return Ok(unanswered_questions(request, &error)),
             };
             next = with_answers(&upgraded, &result, &answers);
         }
-        let problem = format!("the server asked more than {ROUNDS_MAX} times");
-        Ok(unanswered_questions(request, &problem))
+        Ok(unanswered_questions(request, &QuestionError::TooManyRounds))
     }
 
     /// Asks the client all questions of the server in sequence, and returns its answers.
@@ -341,12 +355,9 @@ impl UpgradedConnection {
         &self,
         result: &JsonMembers,
         context: &RequestContext,
-    ) -> Result<Map<String, Value>, String> {
-        let questions = result
-            .object("inputRequests")
-            .map_err(|error| error.to_string())?;
-        let questions: Map<String, Value> =
-            serde_json::from_str(&to_text(&questions)).map_err(|error| error.to_string())?;
+    ) -> Result<Map<String, Value>, QuestionError> {
+        let questions = result.object("inputRequests")?;
+        let questions: Map<String, Value> = serde_json::from_str(&to_text(&questions))?;
         let mut answers = Map::new();
         for (name, question) in questions {
             answers.insert(name, self.ask_question(&question, context).await?);
@@ -358,7 +369,7 @@ impl UpgradedConnection {
         &self,
         question: &Value,
         context: &RequestContext,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, QuestionError> {
         let id = new_request_id("question");
         let method = question
             .get("method")
@@ -370,9 +381,9 @@ impl UpgradedConnection {
         };
         let request = Message::request(&id, method, &params);
         if !is_question(&request) || !self.has_capability(method) {
-            return Err(format!(
-                "the server asks for `{method}`, which this client does not support"
-            ));
+            return Err(QuestionError::Unsupported {
+                method: method.to_owned(),
+            });
         }
         let (sender, receiver) = oneshot::channel();
         self.state().questions.insert(id.clone(), sender);
@@ -385,13 +396,15 @@ impl UpgradedConnection {
             response = answer.ok();
         }
         self.state().questions.remove(&id);
-        let response = response.ok_or_else(|| format!("the client did not answer `{method}`"))?;
+        let response = response.ok_or_else(|| QuestionError::Unanswered {
+            method: method.to_owned(),
+        })?;
         match response.result() {
-            Some(result) => serde_json::from_str(result).map_err(|error| error.to_string()),
-            None => Err(format!(
-                "the client did not answer `{method}`: {}",
-                response.body().unwrap_or_default()
-            )),
+            Some(result) => Ok(serde_json::from_str(result)?),
+            None => Err(QuestionError::Refused {
+                method: method.to_owned(),
+                error: response.body().unwrap_or_default().to_owned(),
+            }),
         }
     }
 
@@ -483,9 +496,10 @@ fn with_answers(request: &Message, result: &JsonMembers, answers: &Map<String, V
 
 /// Returns the response to a request whose questions get no answer. For a tool call it is a result,
 /// which a model reads.
-fn unanswered_questions(request: &Message, problem: &str) -> Message {
+fn unanswered_questions(request: &Message, problem: &QuestionError) -> Message {
     if !request.asks(method::TOOLS_CALL) {
-        return ProtocolError::new(ErrorCode::MissingCapability, problem).response(request.id());
+        return ProtocolError::new(ErrorCode::MissingCapability, problem.to_string())
+            .response(request.id());
     }
     let text = format!(
         "Outcome unknown. The tool asked a question and got no answer: {problem}. It may have taken \

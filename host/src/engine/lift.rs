@@ -7,17 +7,32 @@ use super::{bindings::semel::policy::types, limits::DecisionLimits};
 use crate::{
     json::{self, JsonLimits},
     model::{
-        Derivation, Effect, Field, KeyForm, KeyPlace, Operation, OperationLifetime,
-        PolicyDescription, Probe, ProbeVerdict, Recovery, RepeatEffect, Scope, Target, Verdict,
-        checked_name,
+        Derivation, Effect, Field, IdentifierError, KeyForm, KeyPlace, Operation,
+        OperationLifetime, PolicyDescription, Probe, ProbeVerdict, Recovery, RepeatEffect, Scope,
+        Target, Verdict, checked_name,
     },
 };
 use serde_json::Value;
 
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
+
 /// The mistake in an answer, and its place.
-pub(super) type AnswerMistake = String;
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct AnswerMistake(pub(super) String);
+
+impl From<String> for AnswerMistake {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<IdentifierError> for AnswerMistake {
+    fn from(error: IdentifierError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Reads answers within limits.
 #[derive(Clone, Copy)]
@@ -28,11 +43,13 @@ impl AnswerReader {
         self,
         from: types::Description,
     ) -> Result<PolicyDescription, AnswerMistake> {
-        checked_name("name", &from.name).map_err(|fault| fault.to_string())?;
-        checked_name("version", &from.version).map_err(|fault| fault.to_string())?;
+        checked_name("name", &from.name)?;
+        checked_name("version", &from.version)?;
         let schema = self.json("settings-schema", &from.settings_schema)?;
         if !schema.is_object() && !schema.is_boolean() {
-            return Err("`settings-schema` is no JSON Schema: give an object".to_owned());
+            return Err(AnswerMistake(
+                "`settings-schema` is not a JSON Schema: give an object".to_owned(),
+            ));
         }
         Ok(PolicyDescription {
             name: from.name,
@@ -55,7 +72,7 @@ impl AnswerReader {
     }
 
     fn operation(self, from: types::Operation) -> Result<Operation, AnswerMistake> {
-        checked_name("`operation.name`", &from.name).map_err(|fault| fault.to_string())?;
+        checked_name("`operation.name`", &from.name)?;
         Ok(Operation {
             name: from.name,
             identity: self.fields("identity", from.identity)?,
@@ -115,10 +132,12 @@ impl AnswerReader {
     }
 
     fn probe(self, from: types::Probe) -> Result<Probe, AnswerMistake> {
-        checked_name("`probe.tool`", &from.tool).map_err(|fault| fault.to_string())?;
+        checked_name("`probe.tool`", &from.tool)?;
         let arguments = self.json("probe.arguments", &from.arguments)?;
         if !arguments.is_object() {
-            return Err("`probe.arguments` is no JSON object".to_owned());
+            return Err(AnswerMistake(
+                "`probe.arguments` is not a JSON object".to_owned(),
+            ));
         }
         Ok(Probe {
             tool: from.tool,
@@ -174,7 +193,7 @@ impl AnswerReader {
     fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, AnswerMistake> {
         self.count(at, names.len())?;
         for name in &names {
-            checked_name("an entry", name).map_err(|fault| format!("`{at}`: {fault}"))?;
+            checked_name("an entry", name).map_err(|error| format!("`{at}`: {error}"))?;
         }
         Ok(names)
     }
@@ -185,9 +204,9 @@ impl AnswerReader {
             .iter()
             .any(|handle| handle.is_empty() || handle.len() > HANDLE_BYTES_MAX)
         {
-            return Err(format!(
+            return Err(AnswerMistake(format!(
                 "`{at}`: a handle is empty or longer than {HANDLE_BYTES_MAX} bytes"
-            ));
+            )));
         }
         Ok(handles)
     }
@@ -195,9 +214,9 @@ impl AnswerReader {
     fn count(self, at: &str, count: usize) -> Result<(), AnswerMistake> {
         let limit = self.0.list_items as usize;
         if count > limit {
-            return Err(format!(
+            return Err(AnswerMistake(format!(
                 "`{at}` has {count} entries, more than {limit} (`list-items`)"
-            ));
+            )));
         }
         Ok(())
     }
@@ -207,13 +226,14 @@ impl AnswerReader {
             bytes: self.0.answer_bytes as usize,
             depth: self.0.json_depth as usize,
         };
-        json::parse(text, &limits).map_err(|fault| format!("`{}`: {fault}", self.for_people(at)))
+        json::parse(text, &limits)
+            .map_err(|error| AnswerMistake(format!("`{}`: {error}", self.for_people(at))))
     }
 }
 
 fn positive(at: &str, seconds: u32) -> Result<u32, AnswerMistake> {
     if seconds == 0 {
-        Err(format!("`{at}` is 0: give at least 1"))
+        Err(AnswerMistake(format!("`{at}` is 0: give at least 1")))
     } else {
         Ok(seconds)
     }

@@ -178,8 +178,9 @@ impl Policy {
         }
         let (answer,) = runner.ask_instance::<E>(function, &mut running, question)?;
         let answer = answer.map_err(|message| runner.refusal_error(function, &message))?;
-        read(runner.answer_reader(), answer)
-            .map_err(|what| runner.error(function, PolicyErrorKind::BadAnswer { what }))
+        read(runner.answer_reader(), answer).map_err(|AnswerMistake(what)| {
+            runner.error(function, PolicyErrorKind::BadAnswer { what })
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::runtime::{
         error::CallError,
         lease::{SendRight, UsedRight},
         observed::{ObservedCall, ObservedEnd},
-        ticket::Ticket,
+        ticket::{Ticket, TicketError},
     },
     ledger_client::AppliedCommand,
 };
@@ -225,7 +225,9 @@ pub(crate) async fn drive_call(
                     Ok(ticket) => {
                         return Ok(CallStep::Run(Box::new(ToolRun::guarded_by(ticket, driver))));
                     }
-                    Err(why) => action = driver.step(GuardEvent::Ran(Outcome::not_sent(why))),
+                    Err(error) => {
+                        action = driver.step(GuardEvent::Ran(Outcome::not_sent(error.to_string())));
+                    }
                 }
             }
         }
@@ -240,19 +242,32 @@ async fn advance(
     (driver, pause)
 }
 
+/// The reason why a right to send was used up without a sending.
+#[derive(Debug, thiserror::Error)]
+enum UnusedRightError {
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("the right to send came too late")]
+    TooLate,
+}
+
 /// Uses the right up for a ticket, or returns the reason why nothing may be sent. The claim is held either way.
-fn use_right(driver: &mut CallDriver, right: SendRight, grant: &Grant) -> Result<Ticket, String> {
+fn use_right(
+    driver: &mut CallDriver,
+    right: SendRight,
+    grant: &Grant,
+) -> Result<Ticket, UnusedRightError> {
     // The ticket is made first: between the deadline's check and the sending, no work may pass time.
     let ticket = Ticket::for_attempt(&driver.context, grant);
     failpoints::before(Failpoint::Send);
     match right.use_up() {
         UsedRight::InTime(sending) => {
             driver.sending = Some(sending);
-            ticket.map_err(|error| error.to_string())
+            Ok(ticket?)
         }
         UsedRight::TooLate(sending) => {
             driver.sending = Some(sending);
-            Err("the right to send came too late".to_owned())
+            Err(UnusedRightError::TooLate)
         }
     }
 }
