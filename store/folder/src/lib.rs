@@ -1,6 +1,16 @@
 //! An example of a store outside Semel: a ledger in a folder, shared by all processes of one
 //! machine.
 //!
+//! ```
+//! use semel_folder_store::FolderStore;
+//! use semel_store::Store;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let store = FolderStore::open(folder.path())?;
+//! println!("a write survives: {:?}", store.durability());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Each entry is a file with the key as its name: a header line with version, times and retention,
 //! and then the entry. Each request locks the folder, which makes a read and the write after it one
 //! step (compare-and-swap). A file is written under another name and renamed, so that neither a

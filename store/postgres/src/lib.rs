@@ -1,5 +1,16 @@
 //! A ledger in a PostgreSQL database, shared by any number of hosts.
 //!
+//! ```no_run
+//! use semel_postgres::PostgresStore;
+//! use semel_store::ServerAddress;
+//!
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ServerAddress::new("postgres://semel@db.example/semel").with_password("secret");
+//! let store = PostgresStore::open(&server).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Every transition is one statement that commits by itself, with its condition in it. Many transitions are
 //! one statement with a condition and a result for each (`statement`). Times are the server's. There is no
 //! advisory lock and no open transaction, so a host that dies leaves nothing behind.

@@ -1,5 +1,16 @@
 //! A ledger in a Redis server, or in the primaries of a Redis cluster, shared by any number of hosts.
 //!
+//! ```no_run
+//! use semel_redis::RedisStore;
+//! use semel_store::ServerAddress;
+//!
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ServerAddress::new("rediss://cache.example/0").with_password("secret");
+//! let store = RedisStore::open(&server).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Every transition is one script: its condition, the record, and the lists of the record, all in one slot.
 //! So the lists are exact: no reader sees, and no crash leaves, a record outside of its lists. The weaker
 //! design, a list that is written before the record and verified on every read, saves no round trip and

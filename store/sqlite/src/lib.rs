@@ -1,5 +1,16 @@
 //! A ledger in a SQLite file on a local disk, shared by any number of processes of one machine.
 //!
+//! ```
+//! use semel_sqlite::SqliteStore;
+//! use semel_store::Store;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("ledger.sqlite");
+//! let store = SqliteStore::open(&path)?;
+//! println!("a write survives: {:?}", store.durability());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A lone writer commits in its caller's thread. Concurrent writes are committed together by a thread of
 //! the store's own (group commit), each with its own condition and its own result. Readers use a pool of
 //! connections and read in the caller's thread, which takes microseconds. A deferred write
