@@ -178,7 +178,10 @@ async fn silence() {
         .await
         .unwrap_err();
     assert!(
-        !lost.sent && lost.reason.contains("did not accept the connection in time"),
+        !lost.sent
+            && lost
+                .reason
+                .contains("did not accept the connection in time"),
         "{lost}"
     );
 }
