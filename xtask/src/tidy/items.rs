@@ -1,5 +1,7 @@
 //! The items of a source file that carry a name: types, functions, and all that is `pub`.
 
+use std::collections::BTreeSet;
+
 use ra_ap_rustc_lexer::TokenKind;
 
 use super::source::SourceFile;
@@ -25,7 +27,15 @@ pub(crate) struct FileItems {
     /// Functions with freely chosen names: not those of traits, nor `new` and `main`.
     pub(crate) functions: Vec<NamedItem>,
     pub(crate) bodies: Vec<FunctionBody>,
-    pub(crate) public: Vec<NamedItem>,
+    pub(crate) public: Vec<PublicItem>,
+}
+
+/// An item that is `pub`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicItem {
+    pub(crate) item: NamedItem,
+    /// The words of its signature, or of its fields and variants: a user of the item has to do with these types.
+    pub(crate) mentions: BTreeSet<String>,
 }
 
 /// The owner of a brace.
@@ -130,7 +140,7 @@ fn body_of(file: &SourceFile<'_>, at: usize) -> Option<FunctionBody> {
 }
 
 /// The item that `pub` before `at` makes public, if it is one with a name of its own.
-fn public_item(file: &SourceFile<'_>, at: usize) -> Option<NamedItem> {
+fn public_item(file: &SourceFile<'_>, at: usize) -> Option<PublicItem> {
     let mut at = at;
     while ["async", "unsafe", "extern"].contains(&file.text(at))
         || file.text(at).starts_with('"')
@@ -140,7 +150,31 @@ fn public_item(file: &SourceFile<'_>, at: usize) -> Option<NamedItem> {
     }
     let is_item =
         ["fn", "struct", "enum", "trait", "type", "const", "static"].contains(&file.text(at));
-    (is_item && is_identifier(file, at + 1)).then(|| named(file, at + 1))
+    (is_item && is_identifier(file, at + 1)).then(|| PublicItem {
+        item: named(file, at + 1),
+        mentions: mentions_of(file, at),
+    })
+}
+
+/// The words from the keyword at `at` to the end of a signature, or of a type's body.
+fn mentions_of(file: &SourceFile<'_>, at: usize) -> BTreeSet<String> {
+    let mut mentions = BTreeSet::new();
+    let mut cursor = at + 2;
+    loop {
+        match file.text(cursor) {
+            ";" | "" => return mentions,
+            "{" if file.text(at) == "fn" => return mentions,
+            "{" => {
+                let end = file.closing(cursor).unwrap_or(cursor);
+                mentions.extend(file.texts(cursor, end - cursor).map(str::to_owned));
+                return mentions;
+            }
+            word => {
+                mentions.insert(word.to_owned());
+                cursor += 1;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +199,8 @@ mod tests {
         let items = FileItems::collect(&SourceFile::parse("shelf.rs".into(), TEXT));
         assert_eq!(names(&items.types), ["Shelf", "BookKind", "Reader"]);
         assert_eq!(names(&items.functions), ["put_book", "len"]);
-        assert_eq!(names(&items.public), ["Shelf", "new", "put_book"]);
+        let public = items.public.iter().map(|public| &*public.item.name);
+        assert_eq!(public.collect::<Vec<_>>(), ["Shelf", "new", "put_book"]);
         assert_eq!(items.bodies.len(), 4);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{
-    items::{FileItems, NamedItem},
+    items::{FileItems, NamedItem, PublicItem},
     measures::package_of,
     source::SourceFile,
 };
@@ -46,20 +46,41 @@ pub(crate) fn unreached_items(
         if !workspace::root().join(&package).join("src/lib.rs").exists() || folder == "xtask" {
             continue;
         }
-        let used = names_outside(&package)?;
-        for file in files
+        let public: Vec<_> = files
             .iter()
             .filter(|file| package_of(&file.path) == package)
-        {
-            if is_extension_point(file) {
-                continue;
-            }
-            let public = FileItems::collect(file).public.into_iter();
-            let unused = public.filter(|item| !used.contains(&item.name));
-            unreached.extend(unused.map(|item| (file.path.clone(), item)));
-        }
+            .flat_map(|file| {
+                let items = FileItems::collect(file).public.into_iter();
+                let is_exempt = is_extension_point(file);
+                items.map(move |item| (file.path.clone(), is_exempt, item))
+            })
+            .collect();
+        let mut reached = names_outside(&package)?;
+        reach_mentions(public.iter().map(|(_, _, item)| item), &mut reached);
+        let missed = public
+            .into_iter()
+            .filter(|(_, is_exempt, public)| !is_exempt && !reached.contains(&public.item.name));
+        unreached.extend(missed.map(|(path, _, public)| (path, public.item)));
     }
     Ok(unreached)
+}
+
+/// Adds the types that the signatures of reached items mention: their users have to do with them.
+fn reach_mentions<'a>(
+    public: impl Iterator<Item = &'a PublicItem> + Clone,
+    reached: &mut BTreeSet<String>,
+) {
+    loop {
+        let before = reached.len();
+        for item in public.clone() {
+            if reached.contains(&item.item.name) {
+                reached.extend(item.mentions.iter().cloned());
+            }
+        }
+        if reached.len() == before {
+            return;
+        }
+    }
 }
 
 fn is_extension_point(file: &SourceFile<'_>) -> bool {
