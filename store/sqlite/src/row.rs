@@ -6,10 +6,8 @@ use semel_core::{
     model::{Boot, Incarnation, Stamp, StoreKey},
 };
 use semel_store::{Clock, Retention, StoredEntry, Version};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
-
-/// The multiplier of the checksum: odd, and without a pattern in its bits.
-const SUM_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The clock of a ledger, which stamps its own incarnation.
 #[derive(Debug, Clone)]
@@ -163,8 +161,8 @@ impl EntryRow {
     }
 }
 
-/// Returns the checksum of a row, which detects damage by the disk: every change of a single word changes
-/// it. It does not detect deliberate changes.
+/// Returns the checksum of a row, which detects damage by the disk: the first eight bytes of a SHA-256 digest. It has no
+/// key, so it does not detect deliberate changes.
 fn checksum(
     key: StoreKey,
     version: &[u8],
@@ -180,31 +178,18 @@ fn checksum(
     } = written;
     // No end is before 1970, so -1 stands for none.
     let end = keep_until_ms.unwrap_or(-1).cast_unsigned();
-    let times = [
-        end,
-        wall_ms,
-        steady_ms,
-        boot.0,
-        incarnation.0,
-        entry.len() as u64,
-    ]
-    .into_iter();
-    let words = [key.as_bytes(), version, entry]
+    let digest = [end, wall_ms, steady_ms, boot.0, incarnation.0]
         .into_iter()
-        .flat_map(to_words);
-    let mix = |checksum: u64, word: u64| (checksum ^ word).wrapping_mul(SUM_FACTOR).rotate_left(29);
-    times.chain(words).fold(SUM_FACTOR, mix).cast_signed()
-}
-
-fn to_words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    let last = rest
-        .iter()
-        .fold(0, |word, byte| (word << 8) | u64::from(*byte));
-    whole
-        .iter()
-        .map(|word| u64::from_le_bytes(*word))
-        .chain((!rest.is_empty()).then_some(last))
+        .fold(Sha256::new(), |digest, time| {
+            digest.chain_update(time.to_be_bytes())
+        })
+        .chain_update(key.as_bytes())
+        .chain_update((version.len() as u64).to_be_bytes())
+        .chain_update(version)
+        .chain_update(entry)
+        .finalize();
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.into();
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn read_stamp(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
