@@ -69,7 +69,7 @@ impl LedgerPlace {
     ///
     /// # Errors
     /// The reason why the folder cannot be created.
-    pub fn create_default_folder(&self) -> io::Result<()> {
+    pub(crate) fn create_default_folder(&self) -> io::Result<()> {
         match self {
             Self::Sqlite {
                 path,

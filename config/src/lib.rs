@@ -83,7 +83,7 @@
 //! # taken_within = "5s"            # a written answer counts as delivered
 //! ```
 //!
-//! [`configuration_page`] lists every key with its bounds and default. Variables override the file:
+//! `docs/configuration.md` lists every key with its bounds and default. Variables override the file:
 //! `SEMEL_LEDGER` (a URL; its path is relative to the working folder), `SEMEL_TENANT`,
 //! `SEMEL_SECRET_FILE`, `SEMEL_CACHE` (a folder, or `off`), `SEMEL_WAIT` and `SEMEL_LEASE`. An
 //! empty variable counts as unset. The last two set defaults, which a `[[tool]]` overrides.
@@ -135,7 +135,7 @@ pub use error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin};
 pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, listen_address};
 pub use ledger::{LedgerPlace, ServerPlace};
 pub use open::{OpenedStore, SetupError};
-pub use reference::{configuration_page, json_schema};
+pub use reference::json_schema;
 pub use secret::SecretText;
 
 /// The policy of a tool without a configured one.

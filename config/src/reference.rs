@@ -3,13 +3,15 @@
 //! The reader takes each key's type and bounds from this table, and refuses keys that are not in
 //! it. The JSON Schema and the page `docs/configuration.md` are rendered from it, too.
 
+#[cfg(test)]
 mod page;
 mod schema;
 pub(crate) mod table;
 
 use std::time::Duration;
 
-pub use page::configuration_page;
+#[cfg(test)]
+pub(crate) use page::configuration_page;
 pub use schema::json_schema;
 
 /// One key of `semel.toml`.

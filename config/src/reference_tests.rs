@@ -6,8 +6,8 @@
 )]
 
 use crate::{
-    Config, Environment, McpSetup, ToolSetup, configuration_page, json_schema,
-    reference::{DefaultValue, SectionKeys, ValueType, table},
+    Config, Environment, McpSetup, ToolSetup, json_schema,
+    reference::{DefaultValue, SectionKeys, ValueType, configuration_page, table},
 };
 use std::{env, fs, path::Path};
 
@@ -74,8 +74,15 @@ fn the_schema_knows_every_section() {
         let is_list = matches!(key.value, ValueType::Sections(_));
         assert_eq!(member["type"], if is_list { "array" } else { "object" });
     }
+    let defaults = &schema["properties"]["defaults"]["properties"];
+    assert_eq!(defaults["wait"]["default"], "10s");
+    assert_eq!(defaults["mode"]["examples"][0], "shadow");
     assert_eq!(
-        schema["properties"]["defaults"]["properties"]["wait"]["default"],
-        "10s"
+        defaults["outcome_bytes_max"]["description"],
+        "the largest outcome that is kept whole (bytes)"
+    );
+    assert_eq!(
+        defaults["name_space"]["description"],
+        "keeps operations apart from those of the same name; default: the policy's name"
     );
 }

@@ -73,7 +73,7 @@ impl ToolSetup {
     /// Returns the tool as a host takes it, for a front end that sees whether its answers are
     /// received.
     #[must_use]
-    pub fn to_tool(&self, policy: Policy) -> Tool {
+    pub(crate) fn to_tool(&self, policy: Policy) -> Tool {
         let name_space = match &self.name_space {
             Some(name_space) => name_space.clone(),
             None => policy.description().name.clone(),

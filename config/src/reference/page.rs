@@ -19,7 +19,7 @@ This page is generated from the table of keys in `semel-config`.
 
 /// Renders the page that lists every key of `semel.toml`.
 #[must_use]
-pub fn configuration_page() -> String {
+pub(crate) fn configuration_page() -> String {
     let mut page = INTRODUCTION.to_owned();
     push_sections(&mut page, &table::FILE);
     page

@@ -61,21 +61,31 @@ fn key_schema(key: &ConfigKey) -> Value {
         }
     };
     if let Value::Object(members) = &mut schema {
-        let description = match &key.value {
-            ValueType::Duration(range) => format!("{} ({})", key.meaning, range.description()),
-            _ => key.meaning.to_owned(),
-        };
-        members.insert("description".to_owned(), json!(description));
-        if let DefaultValue::Toml(text) = key.default
-            && let Some(default) = json_of_toml(text)
-        {
-            members.insert("default".to_owned(), default);
+        members.insert("description".to_owned(), json!(description(key)));
+        members.extend(
+            json_of_toml(key.example).map(|example| ("examples".to_owned(), json!([example]))),
+        );
+        if let DefaultValue::Toml(text) = key.default {
+            members.extend(json_of_toml(text).map(|default| ("default".to_owned(), default)));
         }
     }
     schema
 }
 
-/// The JSON of a default. The table's defaults are written so that they are JSON as well as TOML.
+/// What an editor shows for a key: its meaning, and all that the other members of a schema cannot express.
+fn description(key: &ConfigKey) -> String {
+    let meaning = match &key.value {
+        ValueType::Duration(range) => format!("{} ({})", key.meaning, range.description()),
+        ValueType::Number { unit, .. } => format!("{} ({unit})", key.meaning),
+        _ => key.meaning.to_owned(),
+    };
+    match key.default {
+        DefaultValue::Words(words) => format!("{meaning}; default: {words}"),
+        _ => meaning,
+    }
+}
+
+/// The JSON of a value in the table, if the value is JSON as well as TOML. All but inline tables are.
 fn json_of_toml(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
