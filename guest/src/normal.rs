@@ -52,14 +52,6 @@ pub const ALL: &[(&str, Normaliser)] = &[
     ("url", url),
 ];
 
-/// The normaliser of this name, as settings name it.
-#[must_use]
-pub fn by_name(name: &str) -> Option<Normaliser> {
-    ALL.iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, normaliser)| *normaliser)
-}
-
 /// Returns the mistake: the expected kind, and the value found.
 fn refuse_value(kind: &str, value: &Value) -> String {
     format!("must be {kind}, found {}", describe_value(value))
@@ -78,9 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_normaliser_is_found_by_its_name_and_no_other() {
+    fn normalisers_are_in_order_of_name() {
         assert!(ALL.is_sorted_by_key(|(name, _)| *name));
-        assert!(ALL.iter().all(|(name, _)| by_name(name).is_some()));
-        assert!(by_name("Money").is_none());
     }
 }

@@ -57,7 +57,7 @@ mod slots;
 mod snapshot;
 
 pub use builder::EngineBuilder;
-pub use cache::{CACHE_BYTES_MAX, CacheError, CacheState, CodeCache};
+pub use cache::{CacheError, CacheState, CodeCache};
 pub use census::ComponentCensus;
 pub use code::{EngineId, MachineCode};
 pub use compiler::{

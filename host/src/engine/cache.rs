@@ -30,46 +30,46 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// The default size limit of a cache, in bytes.
-pub const CACHE_BYTES_MAX: u64 = 256 << 20;
+/// The most bytes of compiled code in a cache.
+const CACHE_BYTES_MAX: u64 = 256 << 20;
 
 /// A folder that keeps compiled code between runs.
 ///
-/// It belongs to one user: processes of the same user share it, and a folder that is another's, or that others may
-/// write to, is not used. Entries that were not used for the longest time go first where there are too many.
+/// It belongs to one user, and this user's processes share it. The cache does not use a folder that belongs to another
+/// user or that others may write to. When it is full, it deletes the least recently used entries first.
 #[derive(Debug)]
 pub struct CodeCache {
     path: PathBuf,
     bytes_max: u64,
     /// True once the warning about an unusable folder was logged.
-    was_told: AtomicBool,
+    has_warned: AtomicBool,
 }
 
-/// The contents of a cache, counted.
+/// The size of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheState {
     /// The number of cached components.
     pub entries: u64,
-    /// Their total size, in bytes.
+    /// The total size of the entries, in bytes.
     pub bytes: u64,
 }
 
-/// Why a cache cannot be used.
+/// The error of a cache that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// Its folder is another's, others may write to it, or it is a link.
+    /// The folder belongs to another user, others may write to it, or it is a link.
     #[error(
-        "`{}` is no folder of this user alone, and compiled code is kept in no other: make it one (`chmod 700`), or name another",
+        "compiled code is cached only in a folder of this user that no other user may write to, and `{}` is not: run `chmod 700` on it, or choose another folder",
         .path.display()
     )]
     NotOurs {
-        /// Which folder.
+        /// The folder of the cache.
         path: PathBuf,
     },
-    /// The system says no.
-    #[error("compiled code cannot be kept in `{}`: {error}", .path.display())]
+    /// The operating system refused access.
+    #[error("compiled code cannot be cached in `{}`: {error}", .path.display())]
     System {
-        /// Which folder.
+        /// The folder of the cache.
         path: PathBuf,
         /// The operating system's error.
         #[source]
@@ -78,33 +78,25 @@ pub enum CacheError {
 }
 
 impl CodeCache {
-    /// A cache in this folder, which is made where it is missing, for its owner only. It holds up to
-    /// [`CACHE_BYTES_MAX`] bytes.
+    /// A cache in this folder, which is created for its owner only if it is missing. It holds up to 256 MiB.
     pub fn in_folder(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             bytes_max: CACHE_BYTES_MAX,
-            was_told: AtomicBool::new(false),
+            has_warned: AtomicBool::new(false),
         }
     }
 
-    /// The same with room for so many bytes.
-    #[must_use]
-    pub fn with_bytes_max(mut self, bytes_max: u64) -> Self {
-        self.bytes_max = bytes_max;
-        self
-    }
-
-    /// Its folder.
+    /// Returns the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the contents of the cache, if it can be used.
+    /// Returns the size of the cache.
     ///
     /// # Errors
-    /// If it cannot be used.
+    /// If the cache cannot be used.
     pub fn state(&self) -> Result<CacheState, CacheError> {
         let folder = self.open()?;
         let entries = folder.entries().map_err(|error| self.fault(error))?;
@@ -114,7 +106,7 @@ impl CodeCache {
         })
     }
 
-    /// Returns the entry of this name, if its tag is right.
+    /// Returns the entry of this name, if it is there and its authentication tag is valid.
     pub(super) fn find(
         &self,
         name: &EntryName,
@@ -127,13 +119,13 @@ impl CodeCache {
             Ok(entry) => entry.into_parts().ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::info!(folder = %self.path.display(), %error, "cached code was changed by another program: compiling again");
+                tracing::info!(folder = %self.path.display(), %error, "another program changed the cached code: compiling again");
                 None
             }
         }
     }
 
-    /// Keeps code under this name. Where that fails, it is compiled again next time.
+    /// Writes an entry under this name. After an error, the next process compiles the code again.
     pub(super) fn keep(&self, name: &EntryName, facts: &ComponentFacts, code: &MachineCode) {
         let Some(folder) = self.usable() else { return };
         let kept = || {
@@ -145,7 +137,7 @@ impl CodeCache {
             folder.write(&name.file(), &entry)
         };
         if let Err(error) = kept() {
-            tracing::info!(folder = %self.path.display(), %error, "compiled code could not be kept");
+            tracing::info!(folder = %self.path.display(), %error, "compiled code could not be cached");
         }
     }
 
@@ -153,13 +145,13 @@ impl CodeCache {
         CacheFolder::open(&self.path).map_err(|error| self.fault(error))
     }
 
-    /// The folder, if it is ours.
+    /// Returns the folder if it can be used, and otherwise logs a warning once.
     fn usable(&self) -> Option<CacheFolder> {
         let opened = self.open();
         if let Err(fault) = &opened
-            && !self.was_told.swap(true, Ordering::Relaxed)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(%fault, "compiled code is not kept");
+            tracing::warn!(%fault, "compiled code is not cached");
         }
         opened.ok()
     }
@@ -188,7 +180,7 @@ pub(super) struct EntryName([[u8; 32]; 3]);
 impl EntryName {
     pub(super) fn new(component: [u8; 32], engine: EngineId, limits: &Limits) -> Self {
         let mut digest = Sha256::new_with_prefix(b"semel limits 1\n");
-        // What the count compares with. A component that was let in under other limits might not be let in under these.
+        // A component within other limits may be over these, and a hit skips the check.
         digest.update(serde_json::to_vec(limits).unwrap_or_default());
         Self([component, *engine.as_bytes(), digest.finalize().into()])
     }
@@ -197,7 +189,7 @@ impl EntryName {
         self.0.iter()
     }
 
-    /// The name of its file.
+    /// The name of the entry's file.
     fn file(&self) -> String {
         let mut digest = Sha256::new_with_prefix(b"semel code 1\n");
         self.bytes().for_each(|part| digest.update(part));

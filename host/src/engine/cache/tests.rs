@@ -267,7 +267,7 @@ fn what_was_not_used_for_the_longest_time_goes_first_and_the_whole_stays_within_
     let mut kept = Kept::empty();
     kept.keep(1, CODE);
     let one = kept.cache.state().unwrap().bytes;
-    kept.cache = CodeCache::in_folder(kept.cache.path()).with_bytes_max(3 * one);
+    kept.cache.bytes_max = 3 * one;
     let age = |component, hours| {
         let used = SystemTime::now() - Duration::from_secs(3600 * hours);
         fs::File::open(kept.file(component))
