@@ -78,7 +78,7 @@ pub struct Authenticator {
 /// The error of a request that is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct AccessError {
+pub(crate) struct AccessError {
     /// The status of the response.
     pub status: StatusCode,
     /// The reason, and what to do.
@@ -135,7 +135,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// If the request is denied.
-    pub fn authenticate(&self, parts: &Parts) -> Result<CallerIdentity, AccessError> {
+    pub(crate) fn authenticate(&self, parts: &Parts) -> Result<CallerIdentity, AccessError> {
         // The headers below count only behind the token: without it, any client could write them.
         self.check_head(parts)?;
         let tenant = match &self.settings.tenant_header {

@@ -6,6 +6,5 @@ mod pending_responses;
 mod restarting_child;
 mod trace_context;
 
-pub use child::StartError;
 pub use http::{EndpointError, HttpUpstream, ServerEndpoint};
 pub(crate) use restarting_child::RestartingChild;

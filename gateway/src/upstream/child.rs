@@ -33,7 +33,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 /// A server that cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The command is empty.
     #[error("there is no command: write the server's command after `--`")]
     NoCommand,

@@ -182,7 +182,7 @@ impl Message {
 
     /// Returns the message with `json` in place of its parameters, result or error.
     #[must_use]
-    pub fn with_body(&self, json: &str) -> Self {
+    pub(crate) fn with_body(&self, json: &str) -> Self {
         match &self.body {
             Some(range) => Self::from_own_text(self.splice(range, json)),
             None => self.clone(),
@@ -191,7 +191,7 @@ impl Message {
 
     /// Returns the message with another id.
     #[must_use]
-    pub fn with_id(&self, id: &RequestId) -> Self {
+    pub(crate) fn with_id(&self, id: &RequestId) -> Self {
         match &self.id {
             Some((_, range)) => Self::from_own_text(self.splice(range, &id.to_json())),
             None => self.clone(),
@@ -302,7 +302,7 @@ impl Message {
 
     /// Returns true for a response, with or without an error.
     #[must_use]
-    pub fn is_response(&self) -> bool {
+    pub(crate) fn is_response(&self) -> bool {
         matches!(self.kind, MessageKind::Result | MessageKind::Error)
     }
 

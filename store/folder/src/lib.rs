@@ -1,5 +1,4 @@
-//! An example of a store outside Semel: a ledger in a folder, shared by all processes of one
-//! machine.
+//! An example for the extension point [`Store`]: a ledger in a folder, shared by all processes of one machine.
 //!
 //! ```
 //! use semel_folder_store::FolderStore;
