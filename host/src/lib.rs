@@ -52,6 +52,43 @@
 //! }
 //! ```
 //!
+//! # Run the tool yourself
+//!
+//! A front end that streams its answer runs the tool between two calls of its own, and acknowledges the delivery only once
+//! the client has the answer:
+//!
+//! ```
+//! use semel::{
+//!     Answer, Call, Outcome, Semel, Ticket,
+//!     runtime::{CallError, CallStep},
+//! };
+//!
+//! async fn serve(
+//!     semel: &Semel,
+//!     call: Call,
+//!     send: impl AsyncFn(&Ticket) -> Outcome,
+//!     write: impl AsyncFn(&Answer) -> bool,
+//! ) -> Result<(), CallError> {
+//!     let mut step = semel.begin(call).await?;
+//!     let answered = loop {
+//!         match step {
+//!             CallStep::Answered(answered) => break answered,
+//!             CallStep::Run(run) => {
+//!                 let outcome = send(&run.ticket).await;
+//!                 step = run.report(outcome).await?;
+//!             }
+//!         }
+//!     };
+//!     let (answer, delivery) = answered.into_parts();
+//!     if write(&answer).await
+//!         && let Some(delivery) = delivery
+//!     {
+//!         delivery.acknowledge().await;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Features
 //!
 //! `sqlite` (a ledger in a file), `sealing` (encryption of records under the operator's key) and `shadow` (a dry run of
