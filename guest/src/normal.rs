@@ -25,8 +25,8 @@ use serde_json::Value;
 use crate::call::describe_value;
 
 pub use email::email;
-pub use list::{set, set_of};
-pub use number::{integer, money};
+pub use list::{distinct, distinct_of, set, set_of};
+pub use number::{identifier, integer, money};
 pub use phone::phone;
 pub use time::{date, timestamp};
 #[cfg(feature = "unicode")]
@@ -36,12 +36,24 @@ pub use url::url;
 /// A function that gives one form to what models write differently, or says what it takes instead.
 pub type Normaliser = fn(&Value) -> Result<Value, String>;
 
+/// Any value as it is: the number `7` and the text `"7"` differ.
+///
+/// # Errors
+///
+/// None.
+pub fn exact(value: &Value) -> Result<Value, String> {
+    Ok(value.clone())
+}
+
 /// All normalisers by the names that settings use, in order of name.
 pub const ALL: &[(&str, Normaliser)] = &[
     ("date", date),
+    ("distinct", distinct),
     ("email", email),
+    ("exact", exact),
     #[cfg(feature = "unicode")]
     ("folded", folded),
+    ("identifier", identifier),
     ("integer", integer),
     ("money", money),
     ("phone", phone),
@@ -57,12 +69,26 @@ fn refuse_value(kind: &str, value: &Value) -> String {
     format!("must be {kind}, found {}", describe_value(value))
 }
 
+/// The cure for an international domain. Its `xn--` form needs tables that are larger than a guest.
+fn domain_cure(domain: Option<&str>) -> &'static str {
+    if domain.is_some_and(|domain| !domain.is_ascii()) {
+        ": write its domain in the `xn--` form"
+    } else {
+        ""
+    }
+}
+
 /// The trimmed text of a value, if it is one and not over the limit.
 fn trimmed_text(value: &Value, longest_bytes: usize) -> Option<&str> {
     value
         .as_str()
-        .map(str::trim)
+        .map(trim)
         .filter(|text| text.len() <= longest_bytes)
+}
+
+/// A text without the white space around it, and without a byte order mark, which some editors put before a text.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refuse_value, trimmed_text};
+use super::{domain_cure, refuse_value, trimmed_text};
 
 /// The longest address, in bytes (RFC 5321).
 const LONGEST_BYTES: usize = 254;
@@ -24,10 +24,14 @@ const LONGEST_MAILBOX_BYTES: usize = 1024;
 ///
 /// It is no address.
 pub fn email(value: &Value) -> Result<Value, String> {
-    let address = trimmed_text(value, LONGEST_MAILBOX_BYTES).and_then(normalise_mailbox);
-    address
-        .map(Value::from)
-        .ok_or_else(|| refuse_value("an address such as `ann@example.com`", value))
+    let text = trimmed_text(value, LONGEST_MAILBOX_BYTES);
+    let address = text.and_then(normalise_mailbox);
+    address.map(Value::from).ok_or_else(|| {
+        let domain = text
+            .and_then(|text| text.rsplit_once('@'))
+            .map(|(_, domain)| domain);
+        refuse_value("an address such as `ann@example.com`", value) + domain_cure(domain)
+    })
 }
 
 fn normalise_mailbox(mailbox: &str) -> Option<String> {
@@ -102,6 +106,16 @@ mod tests {
         assert_ne!(
             email(&json!("a+b@example.com")),
             email(&json!("a@example.com"))
+        );
+    }
+
+    #[test]
+    fn an_international_domain_is_refused_with_the_cure() {
+        let mistake = email(&json!("ann@bücher.example")).unwrap_err();
+        assert!(mistake.ends_with(": write its domain in the `xn--` form"));
+        assert_eq!(
+            email(&json!("ann@xn--bcher-kva.example")),
+            Ok(json!("ann@xn--bcher-kva.example"))
         );
     }
 

@@ -1,4 +1,4 @@
-//! Lists without a meaning of order and repetition.
+//! Lists without a meaning of order.
 //!
 //! An extension point: policies outside this repository use it.
 
@@ -9,7 +9,7 @@ use super::refuse_value;
 /// The most items of a set.
 const MOST_ITEMS: usize = 10_000;
 
-/// Normalises a list without a meaning of order: sorted, and each item once.
+/// Normalises a list without a meaning of order: sorted. An item that occurs twice counts twice.
 ///
 /// # Errors
 ///
@@ -18,8 +18,30 @@ pub fn set(value: &Value) -> Result<Value, String> {
     set_of(value, |item| Ok(item.clone()))
 }
 
-/// Normalises a list without a meaning of order, and each item: `call.normal("/to", |to|
-/// normal::set_of(to, normal::email))`.
+/// Normalises a list without a meaning of order and of repetition: sorted, and each item once.
+///
+/// # Errors
+///
+/// It is no list, or has more than 10,000 items.
+pub fn distinct(value: &Value) -> Result<Value, String> {
+    distinct_of(value, |item| Ok(item.clone()))
+}
+
+/// As [`distinct`], with each item normalised: `call.normal("/to", |to| normal::distinct_of(to, normal::email))`.
+///
+/// # Errors
+///
+/// As [`set_of`].
+pub fn distinct_of(
+    value: &Value,
+    normaliser: impl Fn(&Value) -> Result<Value, String>,
+) -> Result<Value, String> {
+    let mut items = sorted_items(value, normaliser)?;
+    items.dedup();
+    Ok(Value::Array(items))
+}
+
+/// As [`set`], with each item normalised: `call.normal("/lines", |lines| normal::set_of(lines, normal::money))`.
 ///
 /// # Errors
 ///
@@ -28,6 +50,13 @@ pub fn set_of(
     value: &Value,
     normaliser: impl Fn(&Value) -> Result<Value, String>,
 ) -> Result<Value, String> {
+    sorted_items(value, normaliser).map(Value::Array)
+}
+
+fn sorted_items(
+    value: &Value,
+    normaliser: impl Fn(&Value) -> Result<Value, String>,
+) -> Result<Vec<Value>, String> {
     let items = value
         .as_array()
         .ok_or_else(|| refuse_value("a list", value))?;
@@ -42,8 +71,7 @@ pub fn set_of(
     });
     let mut normal: Vec<Value> = normal.collect::<Result<_, _>>()?;
     normal.sort_by_cached_key(Value::to_string);
-    normal.dedup();
-    Ok(Value::Array(normal))
+    Ok(normal)
 }
 
 #[cfg(test)]
@@ -54,10 +82,15 @@ mod tests {
     use crate::normal::email;
 
     #[test]
-    fn order_and_repetition_mean_nothing() {
+    fn order_means_nothing_and_repetition_only_in_a_set() {
         assert_eq!(
             set(&json!(["b", 1, "a", { "x": 1, "y": 2 }, 1])),
-            set(&json!([1, { "y": 2, "x": 1 }, "a", "b", "b"]))
+            set(&json!([1, { "y": 2, "x": 1 }, "a", 1, "b"]))
+        );
+        assert_ne!(set(&json!(["a", "a"])), set(&json!(["a"])));
+        assert_eq!(
+            distinct(&json!(["b", 1, "a", 1])),
+            distinct(&json!([1, "a", "b", "b"]))
         );
         assert_ne!(set(&json!(["1"])), set(&json!([1])));
         assert_eq!(set(&json!([])), Ok(json!([])));
@@ -67,7 +100,7 @@ mod tests {
     fn items_are_normalised_before_they_are_compared() {
         let to = json!(["Bob@example.com", "ann@example.com", "bob@example.com"]);
         assert_eq!(
-            set_of(&to, email),
+            distinct_of(&to, email),
             Ok(json!(["ann@example.com", "bob@example.com"]))
         );
         let mistake = "item 2 must be an address such as `ann@example.com`, found 7";

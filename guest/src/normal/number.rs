@@ -2,8 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::refuse_value;
-use crate::call::LARGEST_EXACT;
+use super::{refuse_value, trimmed_text};
 
 /// The most digits of an amount before the point.
 const WHOLE_DIGITS: usize = 16;
@@ -11,11 +10,15 @@ const WHOLE_DIGITS: usize = 16;
 /// The most digits after it, trailing zeros aside; the smallest unit in use (of Ether) has so many.
 const FRACTION_DIGITS: usize = 18;
 
-/// The digits that a JSON number always holds.
+/// The digits that a JSON number with a fraction or an exponent always holds.
 const EXACT_DIGITS: usize = 15;
 
 /// The longest text of a number, in bytes, zeros included.
 const LONGEST_BYTES: usize = 64;
+
+const AMOUNT: &str = "an amount such as `10.00`";
+
+const WHOLE_NUMBER: &str = "a whole number";
 
 /// An amount, as a decimal text without needless zeros: `10`, `10.0`, `"10.00"`, `"+010"` are `"10"`.
 ///
@@ -24,26 +27,50 @@ const LONGEST_BYTES: usize = 64;
 /// It is no plain decimal number (no exponent, currency or thousands separator), has more than 16 digits before the
 /// point or 18 after it, or is a JSON number with more digits than that holds exactly.
 pub fn money(value: &Value) -> Result<Value, String> {
-    let amount = read_decimal(value, "an amount such as `10.00`")?;
+    let amount = read_decimal(value, AMOUNT)?;
+    if amount.whole.len() > WHOLE_DIGITS {
+        let digits = amount.whole.len();
+        return Err(format!(
+            "must have at most {WHOLE_DIGITS} digits before the point, found {digits}"
+        ));
+    }
+    if amount.fraction.len() > FRACTION_DIGITS {
+        let digits = amount.fraction.len();
+        return Err(format!(
+            "must have at most {FRACTION_DIGITS} digits after the point, found {digits}"
+        ));
+    }
     Ok(Value::from(amount.to_text()))
 }
 
-/// A whole number, as a number: `10`, `10.0`, `"10"`, `"+10"` are `10`.
+/// A whole number, as the text of its digits: `10`, `10.0`, `"10"`, `"+10"` are `"10"`. It may be longer than 64 bits.
 ///
 /// # Errors
 ///
-/// It is no whole number, or beyond 2^53, which not every reader of JSON holds exactly.
+/// It is no whole number, or longer than 64 characters.
 pub fn integer(value: &Value) -> Result<Value, String> {
-    const KIND: &str = "a whole number";
-    let number = read_decimal(value, KIND)?;
-    let exact = number
-        .to_text()
-        .parse()
-        .ok()
-        .filter(|number: &i64| number.unsigned_abs() <= LARGEST_EXACT);
-    exact
-        .map(Value::from)
-        .ok_or_else(|| refuse_value(KIND, value))
+    let number = read_decimal(value, WHOLE_NUMBER)?;
+    if number.fraction.is_empty() {
+        Ok(Value::from(number.to_text()))
+    } else {
+        Err(refuse_value(WHOLE_NUMBER, value))
+    }
+}
+
+/// An identifier, which is a text or a number and is compared as text: `7`, `7.0`, `"7"` and `"7 "` are `"7"`. A text keeps
+/// its zeros, so `"007"` is another one. Any other kind of value stays as it is.
+///
+/// # Errors
+///
+/// It is a number with more digits than a JSON number always holds.
+pub fn identifier(value: &Value) -> Result<Value, String> {
+    match value {
+        Value::Number(_) => {
+            read_decimal(value, "an identifier").map(|id| Value::from(id.to_text()))
+        }
+        Value::String(text) => Ok(Value::from(super::trim(text))),
+        other => Ok(other.clone()),
+    }
 }
 
 fn read_decimal(value: &Value, kind: &str) -> Result<Decimal, String> {
@@ -54,17 +81,24 @@ fn read_decimal(value: &Value, kind: &str) -> Result<Decimal, String> {
             ));
         }
         Value::Number(number) => Decimal::parse(&number.to_string()),
-        Value::String(text) => Decimal::parse(text.trim()),
-        _ => None,
+        _ => trimmed_text(value, LONGEST_BYTES).and_then(Decimal::parse),
     };
-    number.ok_or_else(|| refuse_value(kind, value))
+    number.ok_or_else(|| {
+        let cure = match value {
+            Value::String(text) if text.bytes().any(|byte| byte.is_ascii_digit()) => {
+                ": write digits and one decimal point, without a currency, an exponent or separators"
+            }
+            _ => "",
+        };
+        refuse_value(kind, value) + cure
+    })
 }
 
-/// Returns true if a JSON number may differ from the intended one, because it has more digits than
-/// it holds.
+/// Returns true if a JSON number may differ from the intended one, because it has more digits than it holds. Integers of
+/// 64 bits arrive with all their digits.
 fn is_inexact(number: &Number) -> bool {
-    if let Some(whole) = number.as_i64() {
-        return whole.unsigned_abs() > LARGEST_EXACT;
+    if number.is_i64() || number.is_u64() {
+        return false;
     }
     let text = number.to_string();
     text.contains('e')
@@ -89,9 +123,6 @@ struct Decimal {
 
 impl Decimal {
     fn parse(text: &str) -> Option<Self> {
-        if text.len() > LONGEST_BYTES {
-            return None;
-        }
         let negative = text.starts_with('-');
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (whole, fraction) = match unsigned.split_once('.') {
@@ -109,8 +140,7 @@ impl Decimal {
         }
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.trim_end_matches('0');
-        let fits = whole.len() <= WHOLE_DIGITS && fraction.len() <= FRACTION_DIGITS;
-        fits.then(|| Self {
+        Some(Self {
             negative,
             whole: whole.into(),
             fraction: fraction.into(),
@@ -189,13 +219,7 @@ mod tests {
 
     #[test]
     fn a_json_number_with_noise_in_its_last_digits_is_refused_with_the_cure() {
-        for noisy in [
-            json!(0.1 + 0.2),
-            json!(1e21),
-            json!(1e-7),
-            json!(9_007_199_254_740_993_i64),
-            json!(u64::MAX),
-        ] {
+        for noisy in [json!(0.1 + 0.2), json!(1e21), json!(1e-7)] {
             assert!(
                 money(&noisy).is_err_and(|mistake| mistake.ends_with("write it as a text")),
                 "{noisy}"
@@ -203,8 +227,8 @@ mod tests {
         }
         assert_eq!(money(&json!("0.0000001")), Ok(json!("0.0000001")));
         assert_eq!(
-            money(&json!(9_007_199_254_740_991_i64)),
-            Ok(json!("9007199254740991"))
+            money(&json!(9_007_199_254_740_993_i64)),
+            Ok(json!("9007199254740993"))
         );
         assert_eq!(money(&json!(0.000_012_34)), Ok(json!("0.00001234")));
     }
@@ -212,19 +236,67 @@ mod tests {
     #[test]
     fn ways_to_write_a_whole_number_are_one() {
         for same in [json!(10), json!(10.0), json!("10"), json!("+10.0")] {
-            assert_eq!(integer(&same), Ok(json!(10)), "{same}");
+            assert_eq!(integer(&same), Ok(json!("10")), "{same}");
         }
-        for odd in [
-            json!(10.5),
-            json!("ten"),
-            json!("9007199254740992"),
-            json!(""),
-        ] {
+        for odd in [json!(10.5), json!("ten"), json!("")] {
             assert!(integer(&odd).is_err(), "{odd}");
         }
         assert_eq!(
             integer(&json!("ten")),
             Err(r#"must be a whole number, found "ten""#.into())
+        );
+    }
+
+    #[test]
+    fn an_identifier_of_64_bits_is_the_same_as_a_number_and_as_a_text() {
+        for form in [integer, identifier, money] {
+            assert_eq!(
+                form(&json!(725_653_563_933_458_432_u64)).ok(),
+                form(&json!("725653563933458432")).ok()
+            );
+        }
+        assert_eq!(integer(&json!(u64::MAX)), Ok(json!("18446744073709551615")));
+        assert_eq!(
+            integer(&json!("18446744073709551616")),
+            Ok(json!("18446744073709551616"))
+        );
+        assert_eq!(integer(&json!(i64::MIN)), Ok(json!("-9223372036854775808")));
+    }
+
+    #[test]
+    fn an_identifier_is_a_text_or_a_number() {
+        for same in [
+            json!(7),
+            json!(7.0),
+            json!("7"),
+            json!("7 "),
+            json!("\u{feff}7\n"),
+        ] {
+            assert_eq!(identifier(&same), Ok(json!("7")), "{same}");
+        }
+        assert_eq!(identifier(&json!("007")), Ok(json!("007")));
+        assert_eq!(identifier(&json!("A-7")), Ok(json!("A-7")));
+        for other in [json!(["7"]), json!({ "id": 7 }), json!(true), json!(null)] {
+            assert_eq!(identifier(&other), Ok(other.clone()));
+        }
+        assert!(identifier(&json!(0.1 + 0.2)).is_err());
+    }
+
+    #[test]
+    fn a_refused_amount_is_shown_with_the_reason() {
+        let refusal = |amount: &str| money(&json!(amount)).unwrap_err();
+        assert_eq!(
+            refusal("1,000"),
+            "must be an amount such as `10.00`, found \"1,000\": write digits and one decimal point, without a currency, \
+             an exponent or separators"
+        );
+        assert_eq!(
+            refusal(&"9".repeat(17)),
+            "must have at most 16 digits before the point, found 17"
+        );
+        assert_eq!(
+            refusal("0.0000000000000000001"),
+            "must have at most 18 digits after the point, found 19"
         );
     }
 }

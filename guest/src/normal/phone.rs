@@ -11,21 +11,49 @@ const LONGEST_BYTES: usize = 64;
 /// The shortest number with its country that is in use.
 const FEWEST_DIGITS: usize = 7;
 
+/// Countries with numbers that begin with a zero (libphonenumber, `leadingZeroPossible`): Italy and the Vatican, San
+/// Marino, Côte d'Ivoire, Congo, Gabon.
+const KEEP_ZERO: &[&str] = &["39", "378", "225", "242", "241"];
+
 /// The longest (E.164).
 const MOST_DIGITS: usize = 15;
 
 /// A telephone number in the form of E.164: `+1 (415) 555-2671`, `tel:+1-415-555-2671` are `+14155552671`.
 ///
-/// A zero in brackets, as in `+44 (0)20 …`, is only for callers from within the country, and is left out.
+/// A zero in brackets, as in `+44 (0)20 …`, is only for callers from within the country, and is left out. In countries
+/// with numbers that begin with a zero, such as Italy, it is kept: `+39 (0)6 …` is `+39 06 …`.
 ///
 /// # Errors
 ///
 /// It does not begin with `+` and a country code, has an extension, or other than 7 to 15 digits.
 pub fn phone(value: &Value) -> Result<Value, String> {
-    let number = trimmed_text(value, LONGEST_BYTES).and_then(normalise_number);
-    number
-        .map(Value::from)
-        .ok_or_else(|| refuse_value("a number with its country such as `+14155552671`", value))
+    let text = trimmed_text(value, LONGEST_BYTES);
+    let number = text.and_then(normalise_number);
+    number.map(Value::from).ok_or_else(|| {
+        let mistake = refuse_value("a number with its country such as `+14155552671`", value);
+        match text {
+            Some(text) if has_extension(text) => {
+                mistake + ": pass the extension as an argument of its own"
+            }
+            _ => mistake,
+        }
+    })
+}
+
+/// Returns true for a number with an extension: `+1 415 555 2671 x12`, `…;ext=12`, `… #12`.
+fn has_extension(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let after = |mark| {
+        text.rsplit_once(mark)
+            .map(|(_, digits): (&str, &str)| digits)
+    };
+    ["ext", "x", "#"]
+        .iter()
+        .find_map(|mark| after(*mark))
+        .is_some_and(|rest| {
+            let digits = rest.trim_start_matches(['.', '=', ':', ' ']);
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
 }
 
 fn normalise_number(text: &str) -> Option<String> {
@@ -33,7 +61,8 @@ fn normalise_number(text: &str) -> Option<String> {
         .strip_prefix("tel:")
         .unwrap_or(text)
         .strip_prefix('+')?;
-    let text = text.replace("(0)", "");
+    let own_zero = KEEP_ZERO.iter().any(|country| text.starts_with(country));
+    let text = text.replace("(0)", if own_zero { "0" } else { "" });
     if !text
         .chars()
         .all(|letter| letter.is_ascii_digit() || is_between(letter))
@@ -75,6 +104,10 @@ mod tests {
             phone(&json!("+44 (0)20 7946 0958")),
             Ok(json!("+442079460958"))
         );
+        assert_eq!(
+            phone(&json!("+39 (0)6 1234567")),
+            phone(&json!("+39 06 1234567"))
+        );
     }
 
     #[test]
@@ -95,5 +128,16 @@ mod tests {
             assert!(phone(&json!(odd)).is_err(), "{odd}");
         }
         assert!(phone(&json!(14_155_552_671_i64)).is_err());
+        for extended in [
+            "+1 415 555 2671 x12",
+            "+1 415 555 2671 ext. 12",
+            "tel:+1-415-555-2671;ext=12",
+        ] {
+            let mistake = phone(&json!(extended)).unwrap_err();
+            assert!(
+                mistake.ends_with("pass the extension as an argument of its own"),
+                "{mistake}"
+            );
+        }
     }
 }

@@ -24,7 +24,7 @@ pub fn timestamp(value: &Value) -> Result<Value, String> {
     Ok(Value::from(instant.to_text()))
 }
 
-/// A day: `2026-01-02` as it stands, and of a timestamp its day in UTC.
+/// A day as it is written: `2026-01-02`, and of a timestamp the day in its own offset.
 ///
 /// # Errors
 ///
@@ -32,7 +32,9 @@ pub fn timestamp(value: &Value) -> Result<Value, String> {
 pub fn date(value: &Value) -> Result<Value, String> {
     let text = trimmed_text(value, LONGEST_BYTES);
     let day = text.and_then(|text| {
-        Day::parse_text(text).or_else(|| Instant::parse_text(text).map(|instant| instant.day))
+        let (day, _) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
+        let is_day_or_time = day == text || Instant::parse_text(text).is_some();
+        Day::parse_text(day).filter(|_| is_day_or_time)
     });
     let day = day.ok_or_else(|| refuse_value("a date such as `2026-01-31`", value))?;
     Ok(Value::from(day.to_text()))
@@ -247,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn a_day_stands_as_it_is_and_a_timestamp_gives_its_day_in_utc() {
+    fn a_day_is_taken_as_it_is_written() {
         assert_eq!(date(&json!(" 2026-01-31 ")), Ok(json!("2026-01-31")));
         assert_eq!(
             date(&json!("2026-01-31T23:00:00-02:00")),
-            Ok(json!("2026-02-01"))
+            Ok(json!("2026-01-31"))
         );
         for odd in [
             "31.01.2026",

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refuse_value, trimmed_text};
+use super::{domain_cure, refuse_value, trimmed_text};
 
 /// The longest URL, in bytes.
 const LONGEST_BYTES: usize = 8 * 1024;
@@ -17,9 +17,12 @@ const LONGEST_BYTES: usize = 8 * 1024;
 ///
 /// It is no absolute URL, or longer than 8 KiB.
 pub fn url(value: &Value) -> Result<Value, String> {
-    let url = trimmed_text(value, LONGEST_BYTES).and_then(normalise_url);
-    url.map(Value::from)
-        .ok_or_else(|| refuse_value("a URL such as `https://example.com/a`", value))
+    let text = trimmed_text(value, LONGEST_BYTES);
+    let url = text.and_then(normalise_url);
+    url.map(Value::from).ok_or_else(|| {
+        let authority = text.and_then(|text| text.split('/').nth(2));
+        refuse_value("a URL such as `https://example.com/a`", value) + domain_cure(authority)
+    })
 }
 
 fn normalise_url(text: &str) -> Option<String> {
