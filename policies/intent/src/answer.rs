@@ -3,6 +3,8 @@
 
 use semel_guest::{Failure, Outcome, Value};
 
+use crate::escapes::without_escapes;
+
 /// The form of a tool's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerForm {
@@ -65,7 +67,7 @@ impl Answer {
         self.documents.push(answer);
         self.documents.extend(structured);
         for text in texts {
-            self.texts.push(text.trim_start().to_owned());
+            self.texts.push(without_escapes(&text).into_owned());
             self.documents
                 .extend(parse_text(&text).filter(|value| value.is_object() || value.is_array()));
         }
@@ -89,9 +91,9 @@ impl Answer {
             .find_map(|document| document.pointer(pointer))
     }
 
-    /// Returns true if one of its texts begins with `prefix`.
-    pub(crate) fn begins_with(&self, prefix: &str) -> bool {
-        self.texts.iter().any(|text| text.starts_with(prefix))
+    /// Its texts, without the escape sequences of terminals.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(String::as_str)
     }
 
     /// Returns true if it is a protocol result with `isError`.

@@ -3,11 +3,14 @@
 use semel_guest::Value;
 
 use crate::answer::{Answer, AnswerForm};
+use crate::escapes::without_escapes;
 use crate::pointer;
 use crate::settings::{SettingTable, SettingValue};
 use crate::template::{Template, ValueSource};
 
-const KEYS: &[&str] = &["outcome", "at", "is", "text", "code", "status", "exit"];
+const KEYS: &[&str] = &[
+    "outcome", "at", "is", "text", "contains", "code", "status", "exit",
+];
 
 const ANSWERED: &[(&str, AnswerForm)] = &[
     ("returned", AnswerForm::Returned),
@@ -19,7 +22,10 @@ pub(crate) struct Condition {
     how: Option<AnswerForm>,
     at: Option<String>,
     is: Option<WantedValue>,
+    /// The beginning of a line.
     text: Option<Template>,
+    /// A part of the text.
+    contains: Option<Template>,
     codes: Option<Vec<String>>,
     statuses: Option<Vec<StatusRange>>,
 }
@@ -54,6 +60,7 @@ impl Condition {
             at: table.read("at", pointer::read)?,
             is: table.read("is", |at| wanted_values(at, sources))?,
             text: table.read("text", |at| read_template(at, sources))?,
+            contains: table.read("contains", |at| read_template(at, sources))?,
             codes: error_codes(&table)?,
             statuses: table.read("status", |at| {
                 at.list_alternatives()?
@@ -79,7 +86,8 @@ impl Condition {
                     .is_some_and(|status| contains_status(statuses, status))
             })
             && self.place_holds(answer, look)
-            && self.text_holds(answer, look)
+            && self.text_holds(self.text.as_ref(), has_line, answer, look)
+            && self.text_holds(self.contains.as_ref(), has_part, answer, look)
     }
 
     fn place_holds(&self, answer: &Answer, look: Look<'_>) -> bool {
@@ -94,9 +102,15 @@ impl Condition {
         }
     }
 
-    /// A text is looked for at the place, where there is one, else at the beginning of the answer.
-    fn text_holds(&self, answer: &Answer, look: Look<'_>) -> bool {
-        let Some(template) = &self.text else {
+    /// A text is searched at the place, where there is one, else in the texts of the answer.
+    fn text_holds(
+        &self,
+        template: Option<&Template>,
+        is_in: fn(&str, &str) -> bool,
+        answer: &Answer,
+        look: Look<'_>,
+    ) -> bool {
+        let Some(template) = template else {
             return true;
         };
         let Ok(text) = template.text(look) else {
@@ -106,10 +120,23 @@ impl Condition {
             Some(at) => answer
                 .at(at)
                 .and_then(Value::as_str)
-                .is_some_and(|found| found.trim_start().starts_with(&text)),
-            None => answer.begins_with(&text),
+                .is_some_and(|found| is_in(&without_escapes(found), &text)),
+            None => answer.texts().any(|found| is_in(found, &text)),
         }
     }
+}
+
+/// Returns true if a line of the text begins with `prefix`. Programs print warnings before an error, and traces after it.
+fn has_line(text: &str, prefix: &str) -> bool {
+    let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+    [0].into_iter()
+        .chain(starts)
+        .filter_map(|start| text.get(start..))
+        .any(|line| line.trim_start().starts_with(prefix))
+}
+
+fn has_part(text: &str, part: &str) -> bool {
+    text.contains(part)
 }
 
 fn read_template(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Template, String> {

@@ -12,15 +12,25 @@ pub(crate) struct Field {
     path: String,
     pub(crate) name: String,
     at: String,
-    normaliser: Option<Normaliser>,
+    normaliser: Normaliser,
 }
 
 impl Field {
+    /// Reads an entry of the identity. Without `as` it is an identifier: a text or a number, compared as text.
+    pub(crate) fn read_identity(entry: &SettingValue<'_>) -> Result<Self, String> {
+        Self::read(entry, normal::identifier)
+    }
+
+    /// Reads an entry of the content. Without `as` it is compared unchanged.
+    pub(crate) fn read_content(entry: &SettingValue<'_>) -> Result<Self, String> {
+        Self::read(entry, normal::exact)
+    }
+
     /// Reads an entry: a name, a pointer, or a table.
-    pub(crate) fn read(entry: &SettingValue<'_>) -> Result<Self, String> {
+    fn read(entry: &SettingValue<'_>, default: Normaliser) -> Result<Self, String> {
         if entry.value.is_string() {
             let at = pointer::read(entry)?;
-            return Self::with_normaliser(entry, pointer::name(&at), at, None);
+            return Self::with_normaliser(entry, pointer::name(&at), at, default);
         }
         if !entry.value.is_object() {
             return Err(
@@ -32,14 +42,15 @@ impl Field {
         let name = table
             .read("name", SettingValue::text)?
             .map_or_else(|| pointer::name(&at), str::to_owned);
-        Self::with_normaliser(entry, name, at, table.read("as", read_normaliser)?)
+        let normaliser = table.read("as", read_normaliser)?.unwrap_or(default);
+        Self::with_normaliser(entry, name, at, normaliser)
     }
 
     fn with_normaliser(
         entry: &SettingValue<'_>,
         name: String,
         at: String,
-        normaliser: Option<Normaliser>,
+        normaliser: Normaliser,
     ) -> Result<Self, String> {
         if name.trim().is_empty() {
             return Err(entry.wrong("its name is empty"));
@@ -66,10 +77,7 @@ impl Field {
 
     /// Returns the value in its form, if there is one; `null` counts as missing.
     pub(crate) fn optional(&self, call: &Call) -> Result<Option<Value>, String> {
-        match self.normaliser {
-            Some(normaliser) => call.optional_normal(&self.at, normaliser),
-            None => Ok(call.get(&self.at).cloned()),
-        }
+        call.optional_normal(&self.at, self.normaliser)
     }
 
     fn reports_difference(&self, earlier: &Self) -> Result<(), String> {

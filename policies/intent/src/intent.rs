@@ -5,7 +5,8 @@ use semel_guest::{
     Recovery, Scope, Target, Until, Value, Verdict, careful,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, AnswerForm};
+use crate::condition::Condition;
 use crate::field::{self, Field};
 use crate::probe::ProbeQuestion;
 use crate::rule::Rule;
@@ -32,6 +33,7 @@ const KEYS: &[&str] = &[
     "target",
     "handles",
     "undoes",
+    "landed",
     "verdict",
     "probe",
 ];
@@ -63,6 +65,8 @@ pub struct Intent {
     undoes: Vec<Template>,
     /// The operations that it undid, where only the outcome names them.
     undid: Vec<Template>,
+    /// What a returned answer must show, where it does not land by itself.
+    landed: Option<Condition>,
     rules: Vec<Rule>,
     probe: Option<ProbeQuestion>,
 }
@@ -95,8 +99,8 @@ impl Policy for Intent {
         let this = Self {
             read_only,
             operation: table.read("operation", |at| at.text().map(str::to_owned))?,
-            identity: table.each("identity", Field::read)?,
-            content: table.each("content", Field::read)?,
+            identity: table.each("identity", Field::read_identity)?,
+            content: table.each("content", Field::read_content)?,
             scope: table
                 .read("scope", |at| at.choice(SCOPES))?
                 .unwrap_or(Scope::Tenant),
@@ -115,6 +119,9 @@ impl Policy for Intent {
             })?,
             undoes,
             undid,
+            landed: table.read("landed", |at| {
+                Condition::read(at, &[ValueSource::Arguments])
+            })?,
             rules: table.read("verdict", Rule::read_list)?.unwrap_or_default(),
             probe: table.read("probe", ProbeQuestion::read)?,
         };
@@ -158,6 +165,9 @@ impl Policy for Intent {
             None if answer.is_error_in_disguise() => {
                 Verdict::unknown(verdict_without_rule(&answer))
             }
+            None if self.shows_no_landing(call, &answer) => Verdict::unknown(
+                "the tool returned, and its answer does not show what the setting `landed` requires",
+            ),
             None => careful::judge(attempts)?,
         };
         Ok(if verdict.effect == Effect::Landed {
@@ -227,6 +237,13 @@ impl Intent {
             return Err(table.mistake_at("window", mistake));
         }
         field::values_differ(&self.identity, &self.content)
+    }
+
+    /// Returns true if the tool returned something else than what shows that the operation landed.
+    fn shows_no_landing(&self, call: &Call, answer: &Answer) -> bool {
+        let look = |_, at: &str| call.get(at).cloned();
+        let shows = |landed: &Condition| landed.holds(answer, &look);
+        answer.how == AnswerForm::Returned && !self.landed.as_ref().is_none_or(shows)
     }
 
     /// Adds the handles of what landed, and of what it undid, to the verdict. It landed even if

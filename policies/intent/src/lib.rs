@@ -15,6 +15,7 @@
 
 mod answer;
 mod condition;
+mod escapes;
 mod field;
 mod intent;
 mod pointer;

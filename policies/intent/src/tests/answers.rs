@@ -71,6 +71,76 @@ fn no_rule_judges_silence() {
 }
 
 #[test]
+fn a_text_is_the_beginning_of_a_line_and_contains_is_anywhere() {
+    let closed = json!({ "text": "Error: order is closed" });
+    for printed in [
+        "Error: order is closed",
+        "(node:1) DeprecationWarning: punycode\nError: order is closed\n    at main.js:3",
+        "\u{1b}[31mError: order is closed\u{1b}[0m\n",
+        "Traceback (most recent call last):\r\n  File \"a.py\"\r\n  Error: order is closed",
+    ] {
+        assert!(holds(closed.clone(), Failure::new(printed)), "{printed}");
+        assert!(
+            holds(closed.clone(), Outcome::returned(printed)),
+            "{printed}"
+        );
+    }
+    let within = Failure::new("stripe.CardError: Error: order is closed");
+    assert!(!holds(closed, within.clone()));
+    assert!(holds(json!({ "contains": "order is closed" }), within));
+    let at = json!({ "at": "/log", "contains": "{/id} is closed" });
+    assert!(holds(
+        at.clone(),
+        Outcome::returned(json!({ "log": "so A1 is closed" }))
+    ));
+    assert!(!holds(
+        at,
+        Outcome::returned(json!({ "log": "so A2 is closed" }))
+    ));
+}
+
+#[test]
+fn only_what_the_setting_shows_has_landed() {
+    let settings = json!({
+        "identity": ["id"],
+        "landed": { "at": "/refund/id" },
+        "verdict": [{ "when": { "at": "/confirmation_required", "is": true }, "effect": "absent" }],
+    });
+    let policy = policy(settings);
+    let effect = |outcome: Outcome| judged(&policy, &call(), outcome).effect;
+    assert_eq!(
+        effect(Outcome::returned(json!({ "refund": { "id": "re_1" } }))),
+        Effect::Landed
+    );
+    let in_a_result =
+        json!({ "content": [{ "type": "text", "text": "{\"refund\":{\"id\":\"re_1\"}}" }] });
+    assert_eq!(effect(Outcome::returned(in_a_result)), Effect::Landed);
+    for soft in [
+        json!("Error: try again"),
+        json!(null),
+        json!({ "refund": { "id": null } }),
+    ] {
+        assert_eq!(
+            effect(Outcome::returned(soft.clone())),
+            Effect::Unknown,
+            "{soft}"
+        );
+    }
+    let asks = json!({ "confirmation_required": true });
+    assert_eq!(
+        effect(Outcome::returned(asks)),
+        Effect::Absent,
+        "a rule comes first"
+    );
+    let failed = Failure::new("no").code("closed").status(404);
+    assert_eq!(
+        effect(failed.into()),
+        Effect::Refused,
+        "it is about what returned"
+    );
+}
+
+#[test]
 fn an_exit_is_a_code() {
     let exit = |number: u8| Failure::new("x").code(format!("exit-{number}"));
     assert!(holds(json!({ "exit": 3 }), exit(3)));
