@@ -33,6 +33,40 @@ pub(crate) struct Endpoint {
     pub(crate) undoes: bool,
 }
 
+impl Endpoint {
+    /// The kind of object that it answers with.
+    pub(crate) fn object(&self) -> &'static str {
+        self.makes.or(self.on).unwrap_or("object")
+    }
+}
+
+/// The operation that collects the money of a payment intent.
+pub(crate) const CONFIRM: &str = "payment_intents.confirm";
+
+/// The prefixes of objects' ids. Tools may leave out the member `object`, and never the id.
+const ID_PREFIXES: &[(&str, &[&str])] = &[
+    ("charge", &["ch_", "py_"]),
+    ("payment_intent", &["pi_"]),
+    ("payout", &["po_"]),
+    ("refund", &["re_", "pyr_"]),
+    ("transfer", &["tr_"]),
+    ("transfer_reversal", &["trr_"]),
+];
+
+/// Returns true if an answer with this `object` and `id` is an object of this kind. Where the kind is not known, any
+/// object of Stripe's will do.
+pub(crate) fn is_object(kind: Option<&str>, object: Option<&str>, id: &str) -> bool {
+    match (kind, object) {
+        (_, _) if id.trim().is_empty() => false,
+        (Some(kind), Some(object)) => object == kind,
+        (Some(kind), None) => ID_PREFIXES
+            .iter()
+            .filter(|(known, _)| *known == kind)
+            .any(|(_, prefixes)| prefixes.iter().any(|prefix| id.starts_with(prefix))),
+        (None, object) => object.is_some(),
+    }
+}
+
 const fn makes_object(name: &'static str, tool: &'static str, object: &'static str) -> Endpoint {
     let makes = Some(object);
     Endpoint {
@@ -102,7 +136,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         "payment_intent",
     ),
     acts_on(
-        "payment_intents.confirm",
+        CONFIRM,
         "confirm_payment_intent",
         "payment_intent",
         DistinctBy::ObjectUntilTaken,

@@ -70,8 +70,8 @@ impl Policy for Stripe {
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
         match self.settings.meaning(call.tool()) {
-            ToolMeaning::Does(endpoint) => verdict::judge(Some(endpoint), attempts),
-            _ => verdict::judge(None, attempts),
+            ToolMeaning::Does(endpoint) => verdict::judge(Some(endpoint), call, attempts),
+            _ => verdict::judge(None, call, attempts),
         }
     }
 

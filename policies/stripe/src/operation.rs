@@ -256,8 +256,11 @@ fn says_nothing(name: &str, value: &Value) -> bool {
 /// The normal form of an argument: amounts as whole numbers, currencies in lowercase, as Stripe reads them.
 fn in_form(name: &str, value: &Value) -> Result<Value, String> {
     match value {
-        amount if AMOUNTS.contains(&name) => amount_in_cents(amount).ok_or_else(|| {
-            format!("`/{name}` must be whole, in the currency's smallest unit: 1000 for 10.00")
+        amount if AMOUNTS.contains(&name) => amount_in_smallest_unit(amount).ok_or_else(|| {
+            format!(
+                "`/{name}` must be a whole number of the currency's smallest unit: 1000 for 10.00 USD, 10 for 10 JPY, 10000 \
+                 for 10.000 KWD"
+            )
         }),
         Value::String(currency) if name == "currency" => {
             Ok(currency.trim().to_ascii_lowercase().into())
@@ -267,12 +270,12 @@ fn in_form(name: &str, value: &Value) -> Result<Value, String> {
 }
 
 /// A whole number, possibly written as a text. Stripe accepts no other amount, such as 10.5.
-fn amount_in_cents(value: &Value) -> Option<Value> {
-    let cents: u32 = match value {
+fn amount_in_smallest_unit(value: &Value) -> Option<Value> {
+    let amount: u64 = match value {
         Value::String(digits) => digits.trim().parse().ok()?,
-        number => number.as_u64()?.try_into().ok()?,
+        number => number.as_u64()?,
     };
-    Some(cents.into())
+    Some(amount.into())
 }
 
 /// For unknown tools: equal calls are one until the answer was delivered, within the run where that

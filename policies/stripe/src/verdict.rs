@@ -1,9 +1,9 @@
 //! The effect that Stripe's answers imply, and the recovery of operations in doubt.
 
-use semel_guest::{Attempt, Derivation, Recovery, Value, Verdict, careful};
+use semel_guest::{Attempt, Call, Derivation, Recovery, Value, Verdict, careful};
 
 use crate::answer::{StripeAnswer, StripeError};
-use crate::api::Endpoint;
+use crate::api::{self, Endpoint};
 
 /// After this long a caller that was turned away for coming too often may come again. Stripe asks for more each time.
 const LIMITED_MS: u32 = 2_000;
@@ -15,12 +15,16 @@ const NOT_ADMITTED_MS: u32 = 60_000;
 const SERVER_ERRORS_KEPT: usize = 2;
 
 /// Returns the verdict on the last attempt.
-pub(crate) fn judge(endpoint: Option<&Endpoint>, attempts: &[Attempt]) -> Result<Verdict, String> {
+pub(crate) fn judge(
+    endpoint: Option<&Endpoint>,
+    call: &Call,
+    attempts: &[Attempt],
+) -> Result<Verdict, String> {
     let last = attempts.last().ok_or("there is no attempt to judge")?;
     match StripeAnswer::new(&last.outcome) {
         None => careful::judge(attempts),
         Some(StripeAnswer::Error(error)) => Ok(ErrorMeaning::verdict_by(&error).verdict(&error)),
-        Some(StripeAnswer::Object(object)) => Ok(verdict_of_object(endpoint, &object)),
+        Some(StripeAnswer::Object(object)) => Ok(verdict_of_object(endpoint, call, &object)),
     }
 }
 
@@ -84,20 +88,38 @@ impl ErrorMeaning {
     }
 }
 
-/// Returns the verdict of an answer without an error: landed, under the name of the object that it
-/// made.
-fn verdict_of_object(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
+/// Returns the verdict of an answer without an error. Only the object of the operation shows that it landed: a proxy's
+/// page, an empty answer or another object shows nothing.
+fn verdict_of_object(endpoint: Option<&Endpoint>, call: &Call, object: &Value) -> Verdict {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let kind = endpoint.and_then(|endpoint| endpoint.makes);
-    if let (Some("refund"), Some(status @ ("failed" | "canceled"))) = (kind, text("status")) {
-        let id = text("id").unwrap_or_default();
-        return Verdict::refused("Stripe made refund ".to_owned() + id + ", and it is " + status);
+    let kind = endpoint.map(Endpoint::object);
+    let Some(id) = text("id").filter(|id| api::is_object(kind, text("object"), id)) else {
+        let object = kind.unwrap_or("object");
+        return Verdict::unknown("the answer does not show Stripe's ".to_owned() + object);
+    };
+    let endpoint = endpoint.filter(|endpoint| !endpoint.undoes);
+    if let Some(status) =
+        endpoint.and_then(|endpoint| failed_status(endpoint, call, text("status")))
+    {
+        return Verdict::refused("Stripe shows ".to_owned() + id + " as " + status);
     }
     let landed = Verdict::landed("Stripe did it");
-    match (kind, text("id").filter(|id| !id.trim().is_empty())) {
-        (Some(kind), Some(id)) => landed.handle(kind.to_owned() + "/" + id),
-        _ => landed,
+    match endpoint.and_then(|endpoint| endpoint.makes) {
+        Some(kind) => landed.handle(kind.to_owned() + "/" + id),
+        None => landed,
     }
+}
+
+/// Returns the status of an object that shows that nothing took effect.
+fn failed_status<'a>(endpoint: &Endpoint, call: &Call, status: Option<&'a str>) -> Option<&'a str> {
+    // A payment intent that is only created waits for its payment method. One that was confirmed has lost it again.
+    let was_confirmed =
+        endpoint.name == api::CONFIRM || call.get("/confirm") == Some(&Value::Bool(true));
+    status.filter(|status| match *status {
+        "failed" | "canceled" => true,
+        "requires_payment_method" => was_confirmed,
+        _ => false,
+    })
 }
 
 /// Returns the recovery of an operation in doubt. Without an answer the same is sent again under

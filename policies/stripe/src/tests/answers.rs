@@ -197,8 +197,6 @@ fn what_was_made_has_a_name_for_later_calls() {
             "{answer}"
         );
     }
-    let prose = judged(Outcome::returned("refunded"));
-    assert_eq!((prose.effect, prose.handles.len()), (Effect::Landed, 0));
     let captured = Call::new("capture_payment_intent", json!({ "id": "pi_1" }));
     let verdict = plain()
         .judge(
@@ -214,6 +212,121 @@ fn what_was_made_has_a_name_for_later_calls() {
         (Effect::Landed, 0),
         "it made nothing"
     );
+}
+
+#[test]
+fn only_the_object_of_the_operation_shows_that_it_landed() {
+    for answer in [
+        json!("<html><head><title>502 Bad Gateway</title></head></html>"),
+        json!("upstream connect error or disconnect/reset before headers"),
+        json!("curl: (28) Operation timed out"),
+        json!("refunded re_1"),
+        json!(""),
+        json!(null),
+        json!(false),
+        json!({}),
+        json!([{ "object": "refund", "id": "re_1" }]),
+        json!({ "message": "Internal server error" }),
+        json!({ "error": "invalid_grant" }),
+        json!({ "object": "refund" }),
+        json!({ "object": "refund", "id": " " }),
+        json!({ "object": "refund", "id": 7 }),
+        json!({ "object": "charge", "id": "ch_1" }),
+        json!({ "object": "charge", "id": "re_1" }),
+        json!({ "id": "ch_1" }),
+    ] {
+        assert_eq!(
+            effect(Outcome::returned(answer.clone())),
+            Effect::Unknown,
+            "{answer}"
+        );
+    }
+    for answer in [
+        json!({ "object": "refund", "id": "re_1", "status": "pending" }),
+        json!({ "id": "re_1" }),
+        json!({ "id": "pyr_1", "status": "succeeded" }),
+    ] {
+        assert_eq!(
+            effect(Outcome::returned(answer.clone())),
+            Effect::Landed,
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_that_is_not_known_lands_on_any_object_of_stripe() {
+    let policy = policy(json!({ "unknown": "guard" }));
+    let call = Call::new("create_coupon", json!({ "percent_off": 10 }));
+    for (answer, expected) in [
+        (
+            json!({ "object": "coupon", "id": "Z4OV52SU" }),
+            Effect::Landed,
+        ),
+        (json!({ "id": "Z4OV52SU" }), Effect::Unknown),
+        (json!("created"), Effect::Unknown),
+    ] {
+        let attempt = Attempt::new("k", Outcome::returned(answer.clone()));
+        assert_eq!(
+            policy.judge(&call, &[attempt]).unwrap().effect,
+            expected,
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_payment_that_was_not_made_has_not_landed() {
+    let judge = |tool: &str, arguments: Value, status: &str| {
+        let answer = json!({ "object": "payment_intent", "id": "pi_1", "status": status });
+        let attempt = Attempt::new("k", Outcome::returned(answer));
+        plain()
+            .judge(&Call::new(tool, arguments), &[attempt])
+            .unwrap()
+            .effect
+    };
+    let id = json!({ "payment_intent": "pi_1" });
+    for (tool, arguments, status, expected) in [
+        (
+            "confirm_payment_intent",
+            id.clone(),
+            "succeeded",
+            Effect::Landed,
+        ),
+        (
+            "confirm_payment_intent",
+            id.clone(),
+            "requires_action",
+            Effect::Landed,
+        ),
+        (
+            "confirm_payment_intent",
+            id.clone(),
+            "requires_payment_method",
+            Effect::Refused,
+        ),
+        (
+            "confirm_payment_intent",
+            id.clone(),
+            "canceled",
+            Effect::Refused,
+        ),
+        (
+            "create_payment_intent",
+            json!({ "amount": 5 }),
+            "requires_payment_method",
+            Effect::Landed,
+        ),
+        (
+            "create_payment_intent",
+            json!({ "confirm": true }),
+            "requires_payment_method",
+            Effect::Refused,
+        ),
+        ("cancel_payment_intent", id, "canceled", Effect::Landed),
+    ] {
+        assert_eq!(judge(tool, arguments, status), expected, "{tool} {status}");
+    }
 }
 
 #[test]
