@@ -7,7 +7,8 @@ use crate::{Attempt, Derivation, Failure, Outcome, Recovery, Repeats, Target, Ve
 /// Returns the verdict on the last attempt, by its outcome alone.
 ///
 /// - a returned answer: landed
-/// - a failure with an HTTP status of 400 to 499: refused, but for 408, 409 and 425 (unknown) and 429 (absent)
+/// - a failure with the HTTP status 400, 401, 403, 404, 405, 410, 413, 415 or 422: refused
+/// - with 425 or 429: absent
 /// - any other failure: unknown
 /// - no answer: absent where nothing was sent, else unknown
 ///
@@ -32,13 +33,13 @@ fn judge_failure(failure: &Failure) -> Verdict {
         None => Verdict::unknown(
             "the tool failed, and its error does not tell whether anything happened before",
         ),
-        Some(status @ (408 | 409 | 425)) => Verdict::unknown(format!(
-            "HTTP {status} does not tell whether this or an earlier sending took effect"
+        // The statuses with which servers turn a request away before they do anything (RFC 9110, RFC 8470, RFC 6585).
+        Some(status @ (425 | 429)) => Verdict::absent(format!(
+            "HTTP {status}: turned away for coming too early or too often, before anything was done"
         )),
-        Some(429) => {
-            Verdict::absent("HTTP 429: turned away for coming too often, before anything was done")
+        Some(status @ (400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422)) => {
+            Verdict::refused(format!("HTTP {status}: turned away"))
         }
-        Some(status @ 400..=499) => Verdict::refused(format!("HTTP {status}: turned away")),
         Some(status) => Verdict::unknown(format!(
             "HTTP {status} does not tell whether it took effect"
         )),
@@ -145,9 +146,8 @@ mod tests {
     fn a_status_decides_only_where_it_leaves_no_doubt() {
         for status in 100..=599 {
             let expected = match status {
-                408 | 409 | 425 => Effect::Unknown,
-                429 => Effect::Absent,
-                400..=499 => Effect::Refused,
+                425 | 429 => Effect::Absent,
+                400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 => Effect::Refused,
                 _ => Effect::Unknown,
             };
             assert_eq!(

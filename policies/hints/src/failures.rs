@@ -13,6 +13,12 @@ pub(crate) enum FailureMeaning {
     Absent,
 }
 
+/// Returns true for an HTTP status of the server itself. A proxy before it, which answers with another one, does not know
+/// what the server has done.
+fn may_reject(status: u16) -> bool {
+    (400..=499).contains(&status) && status != 408
+}
+
 impl FailureMeaning {
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
         match value.as_str() {
@@ -27,14 +33,13 @@ impl FailureMeaning {
         let Some(Outcome::Failed(failure)) = attempts.last().map(|last| &last.outcome) else {
             return Ok(verdict);
         };
-        // A status of HTTP says more than the operator's word on all failures.
-        if verdict.effect != Effect::Unknown || failure.status.is_some() {
-            return Ok(verdict);
-        }
+        let rejects = failure.status.is_none_or(may_reject);
         Ok(match self {
-            _ if turned_away::is_told_by(failure, call) => {
+            _ if rejects && turned_away::is_told_by(failure, call) => {
                 Verdict::absent("the server turned the call away before the tool ran")
             }
+            // A status of HTTP says more than the operator's word on all failures.
+            _ if verdict.effect != Effect::Unknown || failure.status.is_some() => verdict,
             Self::Absent => Verdict::absent(
                 "the tool failed; the operator's setting says that failures have no effect",
             ),

@@ -58,10 +58,10 @@ impl ErrorMeaning {
             // Of a server that could not be reached Stripe keeps nothing: its own libraries ask again.
             (Some(501..), _) => Self::Nothing,
             (_, Some("idempotency_error")) => Self::AnotherRequest,
-            (Some(429), _) => Self::ForLater,
+            (Some(425 | 429), _) => Self::ForLater,
             (Some(401 | 403), _) => Self::NotAdmitted,
-            // Too early, in conflict, or failed beyond Stripe.
-            (Some(408 | 409 | 424 | 425), _) => Self::Nothing,
+            // Timed out, in conflict, or failed beyond Stripe.
+            (Some(408 | 409 | 424), _) => Self::Nothing,
             (None, _) if error.has_type("lock_timeout") || error.has_type("rate_limit") => {
                 Self::ForLater
             }

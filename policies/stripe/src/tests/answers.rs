@@ -71,8 +71,8 @@ fn every_documented_error_has_the_effect_that_the_documents_give_it() {
 fn only_what_is_certain_is_certain_by_status_alone() {
     for status in 100..=599 {
         let expected = match status {
-            408 | 409 | 424 | 425 => Effect::Unknown,
-            429 => Effect::Absent,
+            408 | 409 | 424 => Effect::Unknown,
+            425 | 429 => Effect::Absent,
             400..=499 => Effect::Refused,
             _ => Effect::Unknown,
         };
