@@ -33,7 +33,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
         return Outcome::Failed(Failure {
             message,
             code,
-            status: None,
+            status: response.http_status(),
             details: Some(body),
         });
     }

@@ -39,6 +39,8 @@ pub struct Message {
     method: Option<Box<str>>,
     /// Its parameters, result or error.
     body: Option<Range<usize>>,
+    /// The error status of the HTTP response that carried it.
+    http_status: Option<u16>,
 }
 
 /// The members that determine the kind of a message. A duplicate member is an error.
@@ -120,6 +122,7 @@ impl Message {
             method,
             body,
             text,
+            http_status: None,
         })
     }
 
@@ -177,6 +180,7 @@ impl Message {
             id: unreadable.id.map(|id| (id, 0..0)),
             method: None,
             body: None,
+            http_status: None,
         })
     }
 
@@ -184,7 +188,7 @@ impl Message {
     #[must_use]
     pub(crate) fn with_body(&self, json: &str) -> Self {
         match &self.body {
-            Some(range) => Self::from_own_text(self.splice(range, json)),
+            Some(range) => self.with_text(self.splice(range, json)),
             None => self.clone(),
         }
     }
@@ -193,9 +197,31 @@ impl Message {
     #[must_use]
     pub(crate) fn with_id(&self, id: &RequestId) -> Self {
         match &self.id {
-            Some((_, range)) => Self::from_own_text(self.splice(range, &id.to_json())),
+            Some((_, range)) => self.with_text(self.splice(range, &id.to_json())),
             None => self.clone(),
         }
+    }
+
+    fn with_text(&self, text: String) -> Self {
+        Self {
+            http_status: self.http_status,
+            ..Self::from_own_text(text)
+        }
+    }
+
+    /// Returns the message as the content of an HTTP response with this error status.
+    #[must_use]
+    pub(crate) fn with_http_status(self, status: u16) -> Self {
+        Self {
+            http_status: Some(status),
+            ..self
+        }
+    }
+
+    /// The error status of the HTTP response that carried it. It says what the message alone does not: whether a proxy
+    /// before the server gave up on it.
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        self.http_status
     }
 
     fn splice(&self, range: &Range<usize>, json: &str) -> String {

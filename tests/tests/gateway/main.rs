@@ -28,6 +28,7 @@ mod a_server_is_known_by_its_certificate;
 mod a_server_on_the_network_is_sent_each_message_once;
 mod a_server_that_is_silent_leaves_doubt;
 mod a_trace_goes_all_the_way;
+mod an_http_status_reaches_judgement;
 mod bad_input_harms_nobody;
 mod clients_come_in_over_http;
 mod eras_meet;

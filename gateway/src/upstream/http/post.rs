@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     layer::{NoResponse, RequestContext},
-    wire::{Message, MessageKind, RequestId, method},
+    wire::{ErrorCode, Message, MessageKind, ProtocolError, RequestId, method},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -162,8 +162,8 @@ impl ResponseReader<'_> {
         }
     }
 
-    /// Reads a response with an error status. A protocol error is an answer. All else leaves open
-    /// whether the request had an effect.
+    /// Reads a response with an error status. The status is part of the answer to a call, with the protocol error of the
+    /// body if there is one. To any other request only a protocol error is an answer.
     async fn read_error_response(
         &self,
         response: Response<Incoming>,
@@ -172,16 +172,21 @@ impl ResponseReader<'_> {
         let text = event_stream::read_body(response.into_body())
             .await
             .unwrap_or_default();
-        if let Some(id) = self.message.request_id()
-            && let Ok(answer) = Message::read(text)
-            && let Some(error) = answer.error()
-            && answer.id().is_none_or(|own| own == id)
-        {
-            return Ok(Message::response(Some(id), "error", error));
-        }
-        Err(no_response(format!(
-            "the server responded with the status {status}"
-        )))
+        let reason = format!("the server responded with the status {status}");
+        let Some(id) = self.message.request_id() else {
+            return Err(no_response(reason));
+        };
+        let answer = Message::read(text)
+            .ok()
+            .filter(|answer| answer.id().is_none_or(|own| own == id));
+        let answer = match answer.as_ref().and_then(Message::error) {
+            Some(error) => Message::response(Some(id), "error", error),
+            None if self.message.asks(method::TOOLS_CALL) => {
+                ProtocolError::new(ErrorCode::Internal, reason).response(Some(id))
+            }
+            None => return Err(no_response(reason)),
+        };
+        Ok(answer.with_http_status(status.as_u16()))
     }
 
     /// Returns the response to the request among these messages, and delivers all others.
