@@ -69,7 +69,7 @@ fn a_folder_that_others_may_write_to_is_told_of_and_costs_time_only() {
     fs::set_permissions(folder(&shop), fs::Permissions::from_mode(0o770)).unwrap();
     let done = charge(&shop, 2);
     done.assert_message(0, COMPILING);
-    done.assert_message(0, "is no folder of this user alone");
+    done.assert_message(0, "compiled code is cached only in a folder of this user");
     let doctor = CommandOutput::from(users(&shop, &["doctor"]).output().unwrap());
     assert_eq!(doctor.exit, 0, "{doctor:?}");
     assert!(

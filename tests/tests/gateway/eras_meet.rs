@@ -17,7 +17,13 @@ use semel_mcp::{
     upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// Servers of both eras, which do the same: `pay` counts, `greet` asks for a name, `change` says that the tools have changed.
 const COMMON: &str = r#"
@@ -492,9 +498,15 @@ async fn a_silent_server_is_taken_for_an_older_one() {
     upstream.close().await;
 }
 
-/// A server of the older era on the network: `slow` takes its time, `greet` asks for a name on the stream of the call.
-async fn on_the_network() -> RawServer {
-    RawServer::answering(|came| {
+/// The shortest time that `slow` takes: after a second the gateway answers with a stream of events.
+const SLOW_MIN: Duration = Duration::from_secs(2);
+/// The longest.
+const SLOW_MAX: Duration = Duration::from_secs(20);
+
+/// A server of the older era on the network: `slow` waits until it may end, `greet` asks for a name on the stream of the
+/// call.
+async fn on_the_network(slow_may_end: Arc<AtomicBool>) -> RawServer {
+    RawServer::answering(move |came| {
         let (id, params) = (&came.body["id"], &came.body["params"]);
         let said = |result: Value| json_of(200, "", &json!({ "jsonrpc": "2.0", "id": id, "result": result }));
         let tool = |name: &str| json!({ "name": name, "inputSchema": {} });
@@ -511,7 +523,14 @@ async fn on_the_network() -> RawServer {
                 events_of(&event("1", &asks))
             }
             (_, Some(name)) => {
-                std::thread::sleep(Duration::from_millis(if name == "slow" { 2_000 } else { 0 }));
+                let began = Instant::now();
+                let must_wait = || match began.elapsed() {
+                    elapsed if elapsed < SLOW_MIN => true,
+                    elapsed => elapsed < SLOW_MAX && !slow_may_end.load(Ordering::Relaxed),
+                };
+                while name == "slow" && must_wait() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 said(json!({ "content": [{ "type": "text", "text": name }] }))
             }
             _ => status(202),
@@ -522,7 +541,8 @@ async fn on_the_network() -> RawServer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
-    let far = on_the_network().await;
+    let slow_may_end = Arc::new(AtomicBool::new(false));
+    let far = on_the_network(Arc::clone(&slow_may_end)).await;
     let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(
         semel(Setup::default()).await,
@@ -559,6 +579,7 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
         text(&quick) == "quick" && !slow.is_finished(),
         "the quick one does not wait: {quick}"
     );
+    slow_may_end.store(true, Ordering::Relaxed);
     let greet = |who: &str| {
         let (gateway, params) = (
             gateway.clone(),
@@ -586,7 +607,7 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
 
 #[tokio::test]
 async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
-    let far = on_the_network().await;
+    let far = on_the_network(Arc::new(AtomicBool::new(true))).await;
     let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(
         semel(Setup::default()).await,

@@ -334,6 +334,8 @@ pub fn surround(command: &mut Command, scratch: &Path) {
         )
         .env("MEMORY_FILE_PATH", scratch.join("memory.json"))
         .env("XDG_CONFIG_HOME", scratch)
+        // Some clients start a server without all other variables: it must not use the ledger of this machine's user.
+        .env("HOME", scratch)
         .env_remove("SEMEL_CONFIG")
         .env_remove("RUST_LOG");
 }

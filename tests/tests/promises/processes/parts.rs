@@ -19,6 +19,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 /// The points in the test itself, around what the shop does.
@@ -136,6 +138,7 @@ impl Part {
 
     fn lock(&self) {
         kill_process(getpid(), Signal::STOP).unwrap();
+        thread::sleep(Duration::from_millis(200));
         self.line().ask(Request::Serve {
             what: What::new("pay", "locked"),
             key: None,
@@ -227,6 +230,8 @@ fn watch(
             .is_some_and(|(end, nth)| end == point && nth == times)
         {
             kill_process(getpid(), signal).unwrap();
+            // Another thread may take the signal, and until it does this one must not pass the point.
+            thread::sleep(Duration::from_millis(200));
         }
     }));
 }

@@ -66,14 +66,14 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server() {
 }
 
 /// A default that does not wait for the disk is overruled by each session of a ledger. Here a trigger goes around that, and the
-/// server writes its log as late as it may.
+/// server writes its log as late as it may. It may have written all of it by chance, so it crashes more than once.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_what_does_not_wait_for_the_disk_is_lost_in_a_crash() {
     let late = ["wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
     let mut server = PostgresServer::start_with_settings(&late);
     let store = open(&server.create_ledger("ledger").await).await;
     server.run_sql("ledger", NOT_WAITING);
-    let (_, missing) = lost(&mut server, &store, 1, |server| {
+    let (_, missing) = lost(&mut server, &store, 4, |server| {
         server.crash_and_restart(&late)
     })
     .await;

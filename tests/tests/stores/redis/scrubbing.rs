@@ -85,8 +85,7 @@ async fn files_that_cannot_be_written_anew_are_told() {
     fs::create_dir(redis.folder().join("dump.rdb")).unwrap();
     let told = store.scrub().await.unwrap_err().to_string();
     assert!(
-        told.contains("could not write its files anew")
-            && told.contains("rdb_last_bgsave_status:err"),
+        told.contains("could not rewrite its files") && told.contains("rdb_last_bgsave_status:err"),
         "{told}"
     );
 }
