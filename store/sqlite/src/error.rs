@@ -54,6 +54,20 @@ pub enum SqliteOpenError {
         /// The newest schema that this release knows.
         known: i64,
     },
+    /// An older release wrote the ledger.
+    #[error(
+        "the ledger `{}` has schema {found}, and this release knows {known}: settle what is open with the release that \
+         wrote it, then move the file away, and a new ledger begins",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The schema of the ledger.
+        found: i64,
+        /// The schema that this release knows.
+        known: i64,
+    },
     /// The database or a row in it is damaged.
     #[error("the ledger `{}` is damaged ({detail}): restore it from a backup", path.display())]
     Damaged {

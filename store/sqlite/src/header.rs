@@ -6,8 +6,9 @@ use rusqlite::Connection;
 /// The application ID of a ledger: `SEML`.
 pub(super) const APPLICATION_ID: i64 = 0x5345_4D4C;
 
-/// The schema that this release writes, and the newest that it knows.
-pub(super) const SCHEMA: i64 = 1;
+/// The schema that this release writes, and the only one that it knows. Schema 1, before the first release, had another
+/// checksum.
+pub(super) const SCHEMA: i64 = 2;
 
 /// The content of a file that may hold a ledger.
 pub(super) enum FileContent {
@@ -32,6 +33,11 @@ pub(super) fn inspect(
         (0_i64, 0_i64, 0_i64) => Ok(FileContent::Empty),
         (APPLICATION_ID, SCHEMA, _) => Ok(FileContent::Ledger),
         (APPLICATION_ID, found, _) if found > SCHEMA => Err(SqliteOpenError::Newer {
+            path: file.path().to_owned(),
+            found,
+            known: SCHEMA,
+        }),
+        (APPLICATION_ID, found @ 1.., _) => Err(SqliteOpenError::Older {
             path: file.path().to_owned(),
             found,
             known: SCHEMA,

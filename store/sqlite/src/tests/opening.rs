@@ -1,6 +1,7 @@
 //! A file is used only if it is a ledger that keeps acknowledged writes. Any other file is unchanged.
 
 use super::*;
+use crate::header::SCHEMA;
 use semel_conformance::{entry, fresh_version, key};
 use std::{
     fs,
@@ -206,18 +207,26 @@ fn the_database_of_another_program_is_left_as_it_is() {
 }
 
 #[test]
-fn the_ledger_of_a_newer_release_is_left_as_it_is() {
+fn the_ledger_of_another_release_is_left_as_it_is() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
-    raw(&ledger_in(&folder))
-        .execute_batch("PRAGMA user_version = 2")
-        .unwrap();
+    let set_schema = |schema: i64| {
+        raw(&ledger_in(&folder))
+            .execute_batch(&format!("PRAGMA user_version = {schema}"))
+            .unwrap();
+    };
+    set_schema(SCHEMA + 1);
+    assert_refused(
+        &ledger_in(&folder),
+        |error| matches!(error, SqliteOpenError::Newer { found, known: SCHEMA, .. } if *found == SCHEMA + 1),
+    );
+    set_schema(1);
     assert_refused(&ledger_in(&folder), |error| {
         matches!(
             error,
-            SqliteOpenError::Newer {
-                found: 2,
-                known: 1,
+            SqliteOpenError::Older {
+                found: 1,
+                known: SCHEMA,
                 ..
             }
         )
