@@ -39,24 +39,36 @@ async fn identity_that_is_missing_or_says_nothing_is_named() {
     assert!(reason.contains("order_id"), "{reason}");
 }
 
+/// A number of 64 bits keeps its digits, and means what its text means.
 #[tokio::test]
-async fn an_integer_that_some_languages_cannot_hold_is_refused_unless_it_is_a_text() {
-    let semel = shop().await;
-    for id in [
-        json!(9_007_199_254_740_993_u64),
-        json!(u64::MAX),
-        json!(i64::MIN),
+async fn an_identity_is_the_same_as_a_number_and_as_a_text() {
+    let (semel, bank) = (shop().await, Bank::plain());
+    let charge = |id: Value| Call::new("charge", json!({ "order_id": id, "amount": 10 })).unwrap();
+    for (number, text) in [
+        (json!(7), " 7\n"),
+        (json!(9_007_199_254_740_992_u64), "9007199254740992"),
+        (json!(9_007_199_254_740_993_u64), "9007199254740993"),
+        (json!(u64::MAX), "18446744073709551615"),
+        (json!(i64::MIN), "-9223372036854775808"),
     ] {
-        let reason = refused(&semel, json!({ "order_id": id, "amount": 10 })).await;
-        assert!(
-            reason.contains("order_id") && reason.contains("text"),
-            "{reason}"
+        assert_eq!(ask(&semel, charge(number), &bank).await.word(), "executed");
+        assert_eq!(
+            ask(&semel, charge(json!(text)), &bank).await.word(),
+            "replayed"
         );
     }
-    let bank = Bank::plain();
-    for id in [json!("9007199254740993"), json!("9007199254740992")] {
-        let call = Call::new("charge", json!({ "order_id": id, "amount": 10 })).unwrap();
-        assert_eq!(ask(&semel, call, &bank).await.word(), "executed");
+    assert_eq!(bank.charges(), 5);
+}
+
+#[tokio::test]
+async fn a_number_that_may_have_lost_digits_is_refused_as_an_identity() {
+    let semel = shop().await;
+    for id in [json!(0.1 + 0.2), json!(1e30)] {
+        let reason = refused(&semel, json!({ "order_id": id, "amount": 10 })).await;
+        assert!(
+            reason.contains("order_id") && reason.contains("write it as a text"),
+            "{reason}"
+        );
     }
 }
 
@@ -113,7 +125,7 @@ async fn an_amount_that_is_none_is_named() {
     }
 }
 
-/// Odd but meaningful values are recorded unchanged: no two of these are the same order.
+/// Of odd but meaningful values only white space around them is left out: no two of these are the same order.
 #[tokio::test]
 async fn odd_identities_stay_apart() {
     let (semel, bank) = (shop().await, Bank::plain());
@@ -122,12 +134,10 @@ async fn odd_identities_stay_apart() {
         "a",
         "A\u{0}",
         "A\u{0}B",
-        "A ",
         "\u{200b}A",
         "A\u{301}",
         "\u{c1}",
         "\u{fffd}",
-        "A\n",
         "\"A\"",
         "\\u0041",
     ];
