@@ -51,6 +51,19 @@ impl CallContext {
         })
     }
 
+    /// Returns a claim to send again what the record holds: its call, whatever the noise of this one. A record without
+    /// its call, or with that of another tool, leaves this call, which the ledger sends again only if it is the same.
+    pub(crate) fn claim_again(&self, nonce: Nonce, latest: Option<&AppliedCommand>) -> Arc<Claim> {
+        let mut claim = self.claim(nonce, None);
+        if let Some(record) = latest.and_then(AppliedCommand::record)
+            && let Some(call) = &record.terms.call
+            && call.tool() == self.call.tool()
+        {
+            Arc::make_mut(&mut claim).terms = record.terms.clone();
+        }
+        claim
+    }
+
     /// Returns the policy's verdict on the last attempt, with this outcome.
     pub(crate) fn judge(
         &self,
@@ -62,7 +75,9 @@ impl CallContext {
         if let Some(last) = attempts.last_mut() {
             last.outcome = outcome.clone();
         }
-        self.tool.policy.judge(&self.call, &attempts)
+        self.tool
+            .policy
+            .judge(self.recorded_call(latest), &attempts)
     }
 
     /// Returns the policy's instruction for an operation in doubt.

@@ -258,7 +258,12 @@ fn use_right(
     grant: &Grant,
 ) -> Result<Ticket, UnusedRightError> {
     // The ticket is made first: between the deadline's check and the sending, no work may pass time.
-    let ticket = Ticket::for_attempt(&driver.context, grant);
+    let claimed = driver
+        .claim
+        .as_ref()
+        .and_then(|claim| claim.terms.call.as_ref());
+    let call = claimed.unwrap_or(&driver.context.call);
+    let ticket = Ticket::for_attempt(&driver.context, call, grant);
     failpoints::before(Failpoint::Send);
     match right.use_up() {
         UsedRight::InTime(sending) => {

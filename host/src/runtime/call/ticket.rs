@@ -67,8 +67,12 @@ impl Ticket {
         }
     }
 
-    /// Returns the ticket for a granted attempt, with the key where the target wants it.
-    pub(super) fn for_attempt(context: &CallContext, grant: &Grant) -> Result<Self, TicketError> {
+    /// Returns the ticket for a granted attempt to send `call`, with the key where the target wants it.
+    pub(super) fn for_attempt(
+        context: &CallContext,
+        call: &Call,
+        grant: &Grant,
+    ) -> Result<Self, TicketError> {
         let key = context
             .host
             .keys
@@ -79,7 +83,7 @@ impl Ticket {
             arguments,
             headers,
             metadata,
-        } = place::put(places, &key, context.call.arguments().clone())?;
+        } = place::put(places, &key, call.arguments().clone())?;
         Ok(Self {
             operation: Some(context.terms.operation.clone()),
             key: Some(key),

@@ -102,7 +102,7 @@ impl CallDriver {
         shown: u32,
     ) -> Result<RecordReading, GuardLedgerError> {
         let nonce = self.fresh_nonce()?;
-        let claim = self.context.claim(nonce, None);
+        let claim = self.context.claim_again(nonce, self.latest.as_ref());
         let request = Command::Resolve {
             nonce,
             shown,
