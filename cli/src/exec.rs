@@ -112,7 +112,7 @@ const AFTER_HELP: &str = r#"Result of the command:
 Its stdout is passed on as it comes, and the first 256 KiB are recorded: JSON as JSON, text as
 text, anything else as {"$stdout": {"base64": "..."}}. If a JSON object is not in its shortest
 form, its text is recorded beside it as "$stdout", so that a replay prints the same bytes. Its
-stderr is passed on, and the last 2 KiB are recorded as the message of a failure.
+stderr is passed on, and the last 16 KiB are recorded as the message of a failure.
 
 A tool that no [[tool]] of the configuration matches is guarded by the policy `hints`: an equal
 call is the same operation until its output was written.

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 /// The limit on the end of a command's stderr that is recorded as a failure's message, in bytes.
-const MESSAGE_BYTES_MAX: usize = 2 << 10;
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
 
 /// The limit on the length of a command's name in a message, in characters.
 const NAME_CHARS_MAX: usize = 200;
