@@ -140,6 +140,16 @@ impl CallReport {
                 ..
             }
             | Answer::InDoubt { .. } => ExitReason::InDoubt.code(),
+            // A failed command that took effect, such as the rejection of a duplicate, is a success.
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+            | Answer::Replayed {
+                outcome: Some(_),
+                effect: Effect::Landed,
+                ..
+            } => 0,
             Answer::Executed { outcome, .. } => self.outcome_exit_code(outcome),
             Answer::Replayed {
                 outcome: Some(outcome),

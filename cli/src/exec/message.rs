@@ -3,7 +3,7 @@
 use super::stdout_value;
 use crate::output;
 use semel::model::{
-    Answer, AnswerSubject, ConflictState, Effect, NextStep, OperatorSwitch, Outcome,
+    Answer, AnswerSubject, ConflictState, Effect, Failure, NextStep, OperatorSwitch, Outcome,
     RecordedOperation, rfc3339,
 };
 use serde_json::Value;
@@ -21,6 +21,17 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
             reason,
             ..
         } => in_doubt_message(about, reason, &next),
+        Answer::Executed {
+            about,
+            effect: Effect::Landed,
+            outcome: Outcome::Failed(failure),
+            reason,
+            ..
+        } => format!(
+            "landed: {} took effect, although its command failed{}: {reason}",
+            describe_subject(about),
+            describe_code(failure)
+        ),
         Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
             Outcome::Unanswered(unanswered) => unanswered.reason.clone(),
             Outcome::Returned(_) | Outcome::Failed(_) => return None,
@@ -87,6 +98,10 @@ fn replay_message(
     let subject = describe_subject(about);
     let attempt = about.attempt;
     match (outcome, effect) {
+        (Some(Outcome::Failed(failure)), Effect::Landed) => format!(
+            "replayed: {subject} took effect by attempt {attempt}, although its command failed{}, and nothing ran",
+            describe_code(failure)
+        ),
         (Some(Outcome::Failed(failure)), _) => format!(
             "replayed: {subject} was settled by attempt {attempt}, and nothing ran: {}",
             failure.message
@@ -101,6 +116,12 @@ fn replay_message(
             format!("replayed: {subject} took effect, its output is not recorded, and nothing ran")
         }
     }
+}
+
+/// The code of a failure, in parentheses.
+fn describe_code(failure: &Failure) -> String {
+    let code = failure.code.as_ref();
+    code.map_or_else(String::new, |code| format!(" ({code})"))
 }
 
 /// The operation's name, and the key by which a person finds its record.

@@ -3,7 +3,7 @@
 //! A server's own result stays as it was, with a member added to its `_meta` and, where the call
 //! did not simply run, a text added to its content. Any other answer becomes a result with
 //! `isError`, because models read results and not protocol errors; what the server said goes with
-//! it.
+//! it. An error of the server that means success, such as the rejection of a duplicate, becomes a success.
 //!
 //! The gateway's own `structuredContent` is set only where the tool has no output schema: clients
 //! check it against that schema, even in an error. It repeats everything, because some clients show
@@ -30,6 +30,10 @@ impl ResponseBuilder<'_> {
     /// Returns the response for `answer`. `own_response` is the server's response to this very
     /// call, if it was sent.
     pub(super) fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
+        if let Some(text) = self.subject.landed_failure(answer) {
+            // Without `isError`, clients would check it against the tool's output schema, which an error does not fit.
+            return self.own_response(answer, &text, self.has_output_schema);
+        }
         let response = match (answer, own_response) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
             // The server's own bytes, so that the result stays as it was written.
@@ -51,7 +55,7 @@ impl ResponseBuilder<'_> {
             // A protocol error has no place for more.
             Some(error) if error.kind() == MessageKind::Error => error,
             Some(response) => self.annotate(&response, answer).unwrap_or(response),
-            None => self.error_response(answer),
+            None => self.own_response(answer, &self.subject.text_without_result(answer), true),
         }
     }
 
@@ -80,18 +84,22 @@ impl ResponseBuilder<'_> {
         Ok(())
     }
 
-    /// Returns a result that says what happened, what to do next, and what the server said.
-    fn error_response(&self, answer: &Answer) -> Message {
+    /// Returns a result of the gateway's own: what happened, what to do next, and what the server said.
+    fn own_response(&self, answer: &Answer, text: &str, is_error: bool) -> Message {
         let body = self
-            .error_result(answer)
+            .own_result(answer, text, is_error)
             .unwrap_or_else(|_| r#"{"content":[],"isError":true}"#.to_owned());
         Message::response(Some(self.id), "result", &body)
     }
 
-    fn error_result(&self, answer: &Answer) -> Result<String, serde_json::Error> {
-        let text = self.subject.text_without_result(answer);
+    fn own_result(
+        &self,
+        answer: &Answer,
+        text: &str,
+        is_error: bool,
+    ) -> Result<String, serde_json::Error> {
         let server_said = server_outcome(answer).and_then(outcome::to_json);
-        let mut content = vec![text_part(&text)];
+        let mut content = vec![text_part(text)];
         if let Some(said) = &server_said {
             content.extend(content_parts(said));
         }
@@ -104,10 +112,10 @@ impl ResponseBuilder<'_> {
                 own_meta.set(meta::SERVER_SAID, &said)?;
             }
         } else {
-            let structured = StructuredAnswer::new(answer, &text, server_said);
+            let structured = StructuredAnswer::new(answer, text, server_said);
             result.set("structuredContent", &json!({ "semel": structured }))?;
         }
-        result.set("isError", &true)?;
+        result.set("isError", &is_error)?;
         self.set_result_type(&mut result)?;
         result.set("_meta", &own_meta)?;
         serde_json::to_string(&result)

@@ -55,6 +55,42 @@ impl TextSubject<'_> {
         }
     }
 
+    /// Returns the text about a call that took effect, although its server answered with an error: a rule of the policy
+    /// says so, as of the rejection of a duplicate.
+    pub(super) fn landed_failure(&self, answer: &Answer) -> Option<String> {
+        let tool = self.tool;
+        match answer {
+            Answer::Executed {
+                effect: Effect::Landed,
+                outcome: Outcome::Failed(_),
+                reason,
+                ..
+            } => {
+                let done = format!(
+                    "Done. `{tool}` took effect ({reason}), although its server answered with an error, which follows. \
+                     Do not call it again for the same purpose."
+                );
+                let unrecorded = self.note_beside_result(answer);
+                Some(
+                    [Some(done), unrecorded]
+                        .into_iter()
+                        .flatten()
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                )
+            }
+            Answer::Replayed {
+                effect: Effect::Landed,
+                outcome: Some(Outcome::Failed(_)),
+                ..
+            } => Some(format!(
+                "Done. The same call of `{tool}` was made before and took effect, although its server answered with an \
+                 error, which follows. Nothing was sent this time. Do not call it again for the same purpose."
+            )),
+            _ => None,
+        }
+    }
+
     /// Returns the text that stands in place of a result.
     pub(super) fn text_without_result(&self, answer: &Answer) -> String {
         let tool = self.tool;
