@@ -81,6 +81,43 @@ fn a_failure_that_took_no_effect_by_rule_is_replayed_with_its_exit_code_and_outp
     assert_eq!(shop.effects(), 1);
 }
 
+const PAYOUT: &str = r#"
+[[tool]]
+match = "payout"
+policy = "intent"
+[tool.settings]
+identity = ["run_date"]
+verdict = [{ when = { at = "/details/0/issue", is = "Duplicate batch request" }, effect = "landed" }]
+"#;
+
+/// A vendor that rejects a duplicate says that the first request took effect.
+#[test]
+fn a_failure_that_landed_by_rule_is_a_success() {
+    let shop = Workshop::new(PAYOUT);
+    let printed = r#"{"details":[{"issue":"Duplicate batch request"}]}"#;
+    let script = format!("{EFFECT} echo '{printed}'; exit 22");
+    for said in [
+        "landed: `payout`",
+        "took effect by attempt 1, although its command failed (exit-22), and nothing ran",
+    ] {
+        let done = shop.exec("payout", r#"{"run_date": "2026-11-30"}"#, &script);
+        done.assert_stdout(0, &format!("{printed}\n"));
+        done.assert_message(0, said);
+    }
+    assert_eq!(shop.effects(), 1);
+}
+
+#[test]
+fn the_cause_is_found_far_before_the_end_of_stderr() {
+    let shop = Workshop::new(CHARGE);
+    let script = format!(
+        "{EFFECT} echo 'card declined' >&2; head -c 9000 /dev/zero | tr '\\0' . >&2; exit 9"
+    );
+    shop.exec("charge", ORDER, &script);
+    let again = shop.exec("charge", ORDER, &script);
+    assert!(again.stderr.contains("card declined"), "{again:?}");
+}
+
 #[test]
 fn a_failure_without_effect_may_be_tried_again() {
     let shop = Workshop::new(CHARGE);

@@ -195,6 +195,34 @@ fn answers() -> Vec<(&'static str, Answer)> {
                 again(None),
             ),
         ),
+        (
+            "executed, landed although it failed",
+            executed(
+                about(),
+                failure("duplicate of refund re_1"),
+                Effect::Landed,
+                "a duplicate was rejected",
+                NextStep::Nothing,
+            ),
+        ),
+        (
+            "executed, landed although it failed, not recorded",
+            executed(
+                unrecorded(),
+                error("duplicate of refund re_1"),
+                Effect::Landed,
+                "a duplicate was rejected",
+                NextStep::Nothing,
+            ),
+        ),
+        (
+            "replayed, landed although it failed",
+            replayed(
+                Some(error("duplicate of refund re_1")),
+                Effect::Landed,
+                NextStep::Nothing,
+            ),
+        ),
         ("passed, lost", passed(unanswered(true))),
         ("passed, not sent", passed(unanswered(false))),
         (
@@ -372,6 +400,7 @@ fn the_server_s_own_words_are_there_wherever_it_answered() {
             "declined",
             "disk full",
             "boom",
+            "duplicate",
         ];
         let spoke = |outcome: &Outcome| !matches!(outcome, Outcome::Unanswered(_));
         if server_outcome(&answer).is_some_and(spoke) {
