@@ -57,12 +57,7 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
             reason,
             outcome,
             ..
-        } => format!(
-            "held: {} may have taken effect: {}; {next} (see `semel ledger show {}`)",
-            describe_subject(about),
-            join_reason(outcome.as_ref(), reason),
-            about.key
-        ),
+        } => held_message(about, &join_reason(outcome.as_ref(), reason), &next),
         Answer::Conflict {
             about, standing, ..
         } => format!(
@@ -87,6 +82,14 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
 fn in_doubt_message(about: &AnswerSubject, reason: &str, next: &str) -> String {
     let subject = describe_subject(about);
     format!("in doubt: {subject} may have taken effect: {reason}; {next}")
+}
+
+fn held_message(about: &AnswerSubject, reason: &str, next: &str) -> String {
+    let subject = describe_subject(about);
+    let key = &about.key;
+    format!(
+        "held: {subject} may have taken effect: {reason}; {next} (see `semel ledger show {key}`)"
+    )
 }
 
 fn replay_message(

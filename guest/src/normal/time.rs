@@ -30,14 +30,18 @@ pub fn timestamp(value: &Value) -> Result<Value, String> {
 ///
 /// It is neither.
 pub fn date(value: &Value) -> Result<Value, String> {
-    let text = trimmed_text(value, LONGEST_BYTES);
-    let day = text.and_then(|text| {
-        let (day, _) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
-        let is_day_or_time = day == text || Instant::parse_text(text).is_some();
-        Day::parse_text(day).filter(|_| is_day_or_time)
-    });
+    let day = trimmed_text(value, LONGEST_BYTES).and_then(written_day);
     let day = day.ok_or_else(|| refuse_value("a date such as `2026-01-31`", value))?;
     Ok(Value::from(day.to_text()))
+}
+
+/// The day that begins a text, if the text is a day or a point in time.
+fn written_day(text: &str) -> Option<Day> {
+    let (day, _) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
+    if day != text {
+        Instant::parse_text(text)?;
+    }
+    Day::parse_text(day)
 }
 
 #[derive(Clone, Copy)]
