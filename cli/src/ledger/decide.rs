@@ -35,6 +35,10 @@ pub(crate) struct DecideArgs {
     /// Name by which later calls may undo the operation; only with `landed`; repeatable
     #[arg(long, value_name = "NAME")]
     handle: Vec<String>,
+    /// Send under another idempotency key, where the system behind the tool keeps its answer to the present one; only with
+    /// `release`
+    #[arg(long)]
+    new_key: bool,
     /// Number of the attempt that the person examined [default: the last one]
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
@@ -78,6 +82,11 @@ fn to_decision(args: &DecideArgs) -> Result<Decision, CommandError> {
             "`--outcome` and `--handle` describe what landed: leave them out, or decide `landed`",
         ));
     }
+    if args.new_key && args.decision != DecisionKind::Release {
+        return Err(ExitReason::Usage.error(
+            "`--new-key` is for a call that is sent again: leave it out, or decide `release`",
+        ));
+    }
     if args.handle.len() > HANDLES_MAX {
         return Err(ExitReason::Usage.error(format!(
             "`--handle` is given more than {HANDLES_MAX} times: name fewer handles"
@@ -93,7 +102,9 @@ fn to_decision(args: &DecideArgs) -> Result<Decision, CommandError> {
                 .collect::<Result<_, _>>()?,
         },
         DecisionKind::Refused => Decision::Refused,
-        DecisionKind::Release => Decision::Released,
+        DecisionKind::Release => Decision::Released {
+            new_key: args.new_key,
+        },
         DecisionKind::Undone => Decision::Undone,
     })
 }

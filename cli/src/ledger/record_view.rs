@@ -27,6 +27,11 @@ pub(super) fn state_reason(listed: &RecordView) -> String {
         }
         State::Released {
             by: ReleaseSource::Person(person),
+            new_key: true,
+        } => format!("{}, under a new key: {}", person.who, person.why),
+        State::Released {
+            by: ReleaseSource::Person(person),
+            ..
         }
         | State::Refused {
             by: ReleaseSource::Person(person),

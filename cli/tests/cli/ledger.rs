@@ -1,6 +1,7 @@
 //! What an operator sees of the ledger, and decides.
 
 use crate::workshop::{CHARGE, EFFECT, Workshop};
+use std::{thread, time::Duration};
 
 const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 
@@ -103,6 +104,7 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
     decide(&held, "landed", &["--attempt", "7"])
         .assert_message(65, "must rest on the last attempt");
     decide(&held, "release", &["--outcome", "1"]).assert_message(64, "decide `landed`");
+    decide(&held, "refused", &["--new-key"]).assert_message(64, "decide `release`");
     decide(&held, "landed", &["--outcome", "{"]).assert_message(65, "this is not valid JSON");
     decide(&landed, "refused", &[]).assert_message(65, "");
     decide(&held, "release", &[]).assert_stdout(0, &format!("{held}\treleased\n"));
@@ -112,6 +114,46 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
         .assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 2);
     decide(&held, "undone", &[]).assert_stdout(0, &format!("{held}\tundone\n"));
+}
+
+/// Stripe keeps a 500 for its key. Under the same key a released call would get it again, for as long as Stripe does.
+#[test]
+fn a_person_releases_under_a_new_key_what_a_vendor_answers_from_memory() {
+    let shop = Workshop::new("[[tool]]\nmatch = \"create_refund\"\npolicy = \"stripe\"\n");
+    let script = r#"
+        [ -e first ] || echo "$SEMEL_KEY" > first
+        if [ "$(cat first)" = "$SEMEL_KEY" ]; then
+            echo '{"error":{"type":"api_error","message":"An unknown error occurred"},"http_status":500}'
+            exit 1
+        fi
+        echo x >> effects
+        echo '{"id":"re_1","object":"refund","status":"succeeded"}'
+    "#;
+    let call = || shop.exec("create_refund", r#"{"payment_intent":"pi_1"}"#, script);
+    // A retry in doubt waits for a second: until then another call only reports the doubt.
+    let is_held = || {
+        (0..5).any(|_| {
+            let exit = call().exit;
+            assert!([76, 77].contains(&exit), "{exit}");
+            thread::sleep(Duration::from_millis(1_100));
+            exit == 77
+        })
+    };
+    assert!(is_held());
+    let key = shop.keys().remove(0);
+    let release = |more: &[&str]| {
+        let person = ["--who", "Ada", "--why", "Stripe shows no refund"];
+        let decide = ["ledger", "decide", &key, "release"];
+        shop.run(&[&decide[..], &person, more].concat())
+            .assert_message(0, "");
+    };
+    release(&[]);
+    assert!(is_held(), "the control: the same key");
+    release(&["--new-key"]);
+    let listed = shop.run(&["ledger", "list"]);
+    assert!(listed.stdout.contains("under a new key"), "{listed:?}");
+    assert_eq!(call().exit, 0);
+    assert_eq!(shop.effects(), 1);
 }
 
 #[test]

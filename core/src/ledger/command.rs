@@ -128,7 +128,11 @@ pub enum Decision {
     /// It took none, and is not to be sent.
     Refused,
     /// It took none, and may be sent again.
-    Released,
+    Released {
+        /// True to send under another downstream key. A target that keeps its answer to the present key, such as an
+        /// error, would only repeat it.
+        new_key: bool,
+    },
     /// It took effect and was undone since.
     Undone,
 }

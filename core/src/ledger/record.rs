@@ -267,6 +267,9 @@ pub enum State {
     Released {
         /// The source.
         by: ReleaseSource,
+        /// True if a person wants another downstream key for the next attempt.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        new_key: bool,
     },
     /// It was turned away.
     Refused {
@@ -395,7 +398,7 @@ impl fmt::Debug for Person {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Released { by } | Self::Refused { by, .. } => {
+            Self::Released { by, .. } | Self::Refused { by, .. } => {
                 write!(f, "{}({by:?})", self.label().word())
             }
             Self::Landed {

@@ -35,6 +35,7 @@ fn one_entry_of_each_state() -> Vec<Arc<Entry>> {
         },
         State::Released {
             by: ReleaseSource::TimedRerun,
+            new_key: false,
         },
         State::Refused {
             by: ReleaseSource::Owner,

@@ -211,14 +211,14 @@ impl LedgerModel {
         let may_have_effect = state.is_in_flight(0, record.generation)
             || state.rights().any(|right| right.is_usable(state.tick));
         let decisions = match (&record.state, knowledge) {
-            (State::Refused { .. }, _) => vec![Decision::Released],
+            (State::Refused { .. }, _) => vec![Decision::Released { new_key: false }],
             (State::Landed { .. }, PersonKnowledge::None) => vec![Decision::Undone],
             (
                 State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. },
                 PersonKnowledge::None,
             ) => vec![
                 attested_landing(None),
-                Decision::Released,
+                Decision::Released { new_key: false },
                 Decision::Refused,
             ],
             (
@@ -231,7 +231,11 @@ impl LedgerModel {
                     // A careful person waits until nothing can change any more.
                     return None;
                 } else {
-                    vec![Decision::Released, Decision::Refused]
+                    vec![
+                        Decision::Released { new_key: false },
+                        Decision::Released { new_key: true },
+                        Decision::Refused,
+                    ]
                 }
             }
             _ => return None,

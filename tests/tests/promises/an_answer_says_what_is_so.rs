@@ -185,7 +185,7 @@ async fn what_a_person_decides_is_what_the_next_caller_is_told() {
             "replayed",
         ),
         (Decision::Refused, "replayed"),
-        (Decision::Released, "executed"),
+        (Decision::Released { new_key: false }, "executed"),
     ] {
         let semel = host(memory(), intent(charging()).await).await;
         let bank = Bank::plain();

@@ -97,7 +97,7 @@ async fn control_whoever_says_that_it_was_not_sent_must_know() {
         why: "it cannot have arrived".to_owned(),
     };
     ledger
-        .decide(held.key, 1, person, Decision::Released)
+        .decide(held.key, 1, person, Decision::Released { new_key: false })
         .await
         .unwrap();
     assert_eq!(

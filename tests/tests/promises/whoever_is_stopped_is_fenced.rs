@@ -147,7 +147,12 @@ async fn decided(customers: &mut Customers, stopped: &[Stopped]) {
                 why: "the machine was shut before".to_owned(),
             };
             ledger
-                .decide(held.key, about.attempt, person, Decision::Released)
+                .decide(
+                    held.key,
+                    about.attempt,
+                    person,
+                    Decision::Released { new_key: false },
+                )
                 .await
                 .unwrap();
             let answer = customers.ask(what, Reply::Heard).await.unwrap();

@@ -141,7 +141,7 @@ impl RecordDraft {
         match &self.record.state {
             State::Alias { to } => ClaimPath::Told(ClaimReply::Alias { to: *to }),
             State::Undone { .. } => ClaimPath::NewGeneration,
-            State::Released { by } => self.after_release(by, same),
+            State::Released { by, new_key } => self.after_release(by, *new_key, same),
             State::Refused { by, .. } => self.after_refusal(by, same),
             State::Landed {
                 undone_by: Some(by),
@@ -175,8 +175,10 @@ impl RecordDraft {
                 .forbids(Rule::EvidenceBarsSending, self.unweighed_evidence())
     }
 
-    fn after_release(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
+    fn after_release(&self, by: &ReleaseSource, new_key: bool, same: bool) -> ClaimPath {
         match by {
+            // A person knows that the earlier request had no effect, and that its target would repeat its answer.
+            _ if same && new_key => ClaimPath::NewSeries,
             // With the same key, a target that did get the earlier request still recognises this one.
             _ if same => ClaimPath::SameKey,
             // The owner proved that there was no effect, so other content is safe, under a key that

@@ -53,10 +53,11 @@ impl RecordDraft {
                     replay_ms: 0,
                 });
             }
-            Decision::Released if open || refused => {
+            Decision::Released { new_key } if open || refused => {
                 self.require_no_landing()?;
                 self.enter_state(State::Released {
                     by: ReleaseSource::Person(person.clone()),
+                    new_key: *new_key,
                 });
             }
             Decision::Undone if undoable => {

@@ -51,6 +51,7 @@ impl RecordDraft {
             // A probe sends nothing, so its end leaves what the owners have reported.
             State::Probing { .. } if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
+                new_key: false,
             },
             State::Probing {
                 from: ProbeOrigin::Held,
@@ -68,6 +69,7 @@ impl RecordDraft {
             },
             _ if !self.rules.holds(Rule::LeaseEndIsDoubt) => State::Released {
                 by: ReleaseSource::Owner,
+                new_key: false,
             },
             _ => State::InDoubt {
                 reason: "the host of the attempt stopped or took too long".to_owned(),

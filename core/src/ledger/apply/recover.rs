@@ -198,6 +198,7 @@ impl RecordDraft {
             // Reports of late owners during the probe count when it ends.
             _ if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
+                new_key: false,
             },
             _ if self
                 .rules
@@ -234,6 +235,7 @@ impl RecordDraft {
         if allowed && over && !barred && self.require_clock().is_ok() {
             State::Released {
                 by: ReleaseSource::TimedRerun,
+                new_key: false,
             }
         } else {
             return_to_held(

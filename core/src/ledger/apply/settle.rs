@@ -125,6 +125,7 @@ impl RecordDraft {
         if settlement.verdict.effect() == Effect::Absent {
             self.enter_state(State::Released {
                 by: ReleaseSource::Owner,
+                new_key: false,
             });
         } else {
             // Bounded, because a target or a policy could ask for a refusal that never ends.

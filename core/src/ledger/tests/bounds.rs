@@ -11,7 +11,7 @@ fn attempts_that_are_resolved_go_first_and_unresolved_ones_never() {
     let one = desk.granted(&first);
     desk.settle(&one, &first, Effect::Unknown);
     for _ in 0..100 {
-        desk.decide(Decision::Released).unwrap();
+        desk.decide(Decision::Released { new_key: false }).unwrap();
         let next = desk.granted(&first);
         desk.settle(&next, &first, Effect::Absent);
     }
@@ -27,7 +27,7 @@ fn attempts_that_are_resolved_go_first_and_unresolved_ones_never() {
     for _ in 0..100 {
         let next = desk.granted(&first);
         desk.settle(&next, &first, Effect::Unknown);
-        desk.decide(Decision::Released).unwrap();
+        desk.decide(Decision::Released { new_key: false }).unwrap();
     }
     assert_eq!(desk.record().attempts.len(), 100);
 }

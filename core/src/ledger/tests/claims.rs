@@ -164,7 +164,7 @@ fn what_a_person_refused_stays_refused_until_a_person_releases_it() {
         desk.told(&claim(2, 1)),
         ClaimReply::Refused { replay_ms: None }
     );
-    desk.decide(Decision::Released).unwrap();
+    desk.decide(Decision::Released { new_key: false }).unwrap();
     assert_eq!(desk.told(&claim(2, 3)), ClaimReply::Conflict);
     assert_eq!(desk.granted(&claim(2, 1)).series, 1);
 }

@@ -350,7 +350,7 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
         (
             "released by a person",
             then(held(), &|desk| {
-                desk.decide(Decision::Released).unwrap();
+                desk.decide(Decision::Released { new_key: false }).unwrap();
             }),
         ),
         (

@@ -132,7 +132,10 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         ),
         ("decide: landed", decide(attested())),
         ("decide: refused", decide(Decision::Refused)),
-        ("decide: released", decide(Decision::Released)),
+        (
+            "decide: released",
+            decide(Decision::Released { new_key: false }),
+        ),
         ("decide: undone", decide(Decision::Undone)),
         (
             "deliver",

@@ -75,7 +75,7 @@ fn decisions() -> impl Strategy<Value = Decision> {
     prop_oneof![
         Just(attested()),
         Just(Decision::Refused),
-        Just(Decision::Released),
+        any::<bool>().prop_map(|new_key| Decision::Released { new_key }),
         Just(Decision::Undone)
     ]
 }

@@ -281,7 +281,7 @@ fn a_landing_under_an_earlier_key_is_for_a_person() {
     assert!(evidence.outcome.is_some(), "and its own outcome");
     assert_eq!(desk.settle(&two, &other, Effect::Refused), ClaimReply::Held);
     assert_eq!(
-        broken(desk.decide(Decision::Released)),
+        broken(desk.decide(Decision::Released { new_key: false })),
         Rule::EvidenceBarsRelease
     );
     assert_eq!(

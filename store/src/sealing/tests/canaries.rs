@@ -71,12 +71,15 @@ pub(super) fn states() -> Vec<State> {
         },
         State::Released {
             by: ReleaseSource::Owner,
+            new_key: false,
         },
         State::Released {
             by: ReleaseSource::Person(person()),
+            new_key: false,
         },
         State::Released {
             by: ReleaseSource::TimedRerun,
+            new_key: false,
         },
         State::Refused {
             by: ReleaseSource::Person(person()),

@@ -105,7 +105,7 @@ impl LedgerModel {
         transition: &LedgerTransition<'_>,
         after: &Record,
     ) {
-        let (State::Released { by } | State::Refused { by, .. }) = &after.state else {
+        let (State::Released { by, .. } | State::Refused { by, .. }) = &after.state else {
             return;
         };
         let has_evidence = after.landed_evidence().next().is_some();
@@ -136,6 +136,7 @@ impl LedgerModel {
         match &after.state {
             State::Released {
                 by: ReleaseSource::TimedRerun,
+                ..
             } => {
                 state.history.allowed_effects += 1;
                 let is_due = self.is_rerun_due(transition, after);
@@ -143,6 +144,7 @@ impl LedgerModel {
             }
             State::Released {
                 by: ReleaseSource::Person(_),
+                ..
             } => {
                 // Such a person may be wrong, and so permits a second effect.
                 if !self.person_is_informed() {
@@ -259,7 +261,8 @@ fn check_probe_of_held(state: &mut ModelState, command: &Command, before: &Recor
             after.state,
             State::Held { .. }
                 | State::Released {
-                    by: ReleaseSource::Owner
+                    by: ReleaseSource::Owner,
+                    ..
                 }
         );
         let has_found = matches!(sight, ProbeReport::Found { .. });
