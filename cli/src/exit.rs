@@ -1,6 +1,7 @@
 //! Exit codes: one table for all commands, and the error that carries one of them.
 //!
-//! To add an exit code, add a row to the table below. `semel --help` prints it from there.
+//! To add an exit code, add a row to the table below, in the order of codes. `semel --help` prints it from there: accept its
+//! snapshot with `INSTA_UPDATE=always cargo nextest run -p semel-cli`.
 
 use std::fmt;
 

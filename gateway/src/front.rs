@@ -1,4 +1,4 @@
-//! Front ends: they read a client\'s messages from a transport and forward them to the topmost
+//! Front ends: they read a client's messages from a transport and forward them to the topmost
 //! [`crate::layer::Upstream`].
 
 pub mod http;

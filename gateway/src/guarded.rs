@@ -331,7 +331,7 @@ fn new_request_id() -> RequestId {
 }
 
 /// Returns the metadata that the newer protocol version requires in each request, from the
-/// client\'s own request.
+/// client's own request.
 fn protocol_meta(request_meta: &JsonMembers) -> Map<String, Value> {
     let mut required = Map::new();
     for name in [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES] {

@@ -210,7 +210,8 @@ pub struct Disconnected;
 pub struct NoResponse {
     /// The reason, such as `the server ended`.
     pub reason: String,
-    /// False only if it is proven that no byte of the request was sent.
+    /// False only if it is proven that the server did not take the request: no byte of it was sent, or the server answered that
+    /// it no longer knows the session.
     pub sent: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What happened to an operation, and what may be done next: the table of the ledger as one pure function.
 //!
-//! One file a group of rows: claiming, keeping a claim, settling, finding out, deciding, undoing, ageing. Each
+//! One file per group of rows: claiming, keeping a claim, settling, finding out, deciding, undoing, ageing. Each
 //! transition is one conditional write on one record; what needs several records is written in an order in which every
 //! prefix is safe, by the runtime.
 

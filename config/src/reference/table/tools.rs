@@ -99,7 +99,7 @@ pub(crate) static LEASE: ConfigKey = ConfigKey {
     value: ValueType::Duration(DurationRange::whole_seconds(3, 600)),
     default: DefaultValue::Toml(r#""15s""#),
     example: r#""15s""#,
-    meaning: "how long a claim lasts without renewal; a host renews it three times as often",
+    meaning: "how long a claim lasts without renewal; a host renews it three times within that time",
 };
 
 pub(crate) static REFUSAL: ConfigKey = ConfigKey {

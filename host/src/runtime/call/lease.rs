@@ -60,7 +60,7 @@ impl HeldLease {
         // A value may be dropped outside of any runtime, so the lease remembers the one that it was granted in.
         self.runtime.spawn(async move {
             if let Err(error) = ledger.apply(key, &Command::Settle(Box::new(settlement))).await {
-                tracing::warn!(%error, "semel.abandoned attempt could not be recorded: it is in doubt once its lease ends");
+                tracing::warn!(%error, "an abandoned attempt could not be recorded: it is in doubt once its lease ends");
             }
         });
     }

@@ -1,7 +1,7 @@
 //! Renews the leases of a host, each a few times within its length, for as long as it is held.
 //!
 //! One task of a tokio runtime renews all leases of that runtime. Most calls are over before their first renewal is due,
-//! so a task for each call would be the dearest part of a call that never needs one.
+//! so a task for each call would be the most expensive part of a call that never needs one.
 
 use crate::runtime::ledger_client::{LedgerClient, error::LedgerError};
 use crate::{

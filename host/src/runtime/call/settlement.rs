@@ -48,7 +48,7 @@ impl CallContext {
                 // The ledger answered, and gives the same answer again.
                 Err(LedgerError::Refused(refusal)) => return Err(refusal.into()),
                 Err(error) => {
-                    tracing::debug!(%error, "semel.settlement is tried again");
+                    tracing::debug!(%error, "a settlement failed and is retried");
                     tokio::time::sleep(pause).await;
                     pause *= 4;
                 }
