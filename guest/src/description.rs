@@ -41,7 +41,7 @@ impl Description {
         self
     }
 
-    /// Rises whenever the same call may get another key than before.
+    /// Sets the key epoch. Raise it whenever the same call may get another key than before.
     #[must_use]
     pub fn key_epoch(mut self, epoch: u32) -> Self {
         self.key_epoch = epoch;

@@ -80,7 +80,7 @@ impl Field {
         call.optional_normal(&self.at, self.normaliser)
     }
 
-    fn reports_difference(&self, earlier: &Self) -> Result<(), String> {
+    fn require_distinct(&self, earlier: &Self) -> Result<(), String> {
         let alike = if self.name == earlier.name {
             &self.name
         } else {
@@ -118,11 +118,11 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// No name twice, no argument twice, in identity and content together: an argument is one or the other.
-pub(crate) fn values_differ(identity: &[Field], content: &[Field]) -> Result<(), String> {
+pub(crate) fn require_distinct_fields(identity: &[Field], content: &[Field]) -> Result<(), String> {
     let all: Vec<_> = identity.iter().chain(content).collect();
     all.iter().enumerate().try_for_each(|(index, field)| {
         all.iter()
             .take(index)
-            .try_for_each(|earlier| field.reports_difference(earlier))
+            .try_for_each(|earlier| field.require_distinct(earlier))
     })
 }

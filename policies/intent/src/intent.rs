@@ -236,7 +236,7 @@ impl Intent {
             );
             return Err(table.mistake_at("window", mistake));
         }
-        field::values_differ(&self.identity, &self.content)
+        field::require_distinct_fields(&self.identity, &self.content)
     }
 
     /// Returns true if the tool returned something else than what shows that the operation landed.

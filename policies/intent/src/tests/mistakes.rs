@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use semel_guest::json;
+use semel_guest::{json, normal};
 
 use super::*;
 
@@ -300,6 +300,14 @@ fn the_schema_names_every_key_and_no_other() {
             .collect();
         assert_eq!(described, accepted(&settings), "{place}");
     }
+}
+
+#[test]
+fn the_schema_names_every_normaliser() {
+    let schema: Value = serde_json::from_str(&Intent::describe().settings_schema).unwrap();
+    let listed = &schema["$defs"]["entry"]["oneOf"][1]["properties"]["as"]["enum"];
+    let known: Vec<_> = normal::ALL.iter().map(|(name, _)| *name).collect();
+    assert_eq!(*listed, json!(known));
 }
 
 /// The keys that the mistake lists.
