@@ -202,9 +202,8 @@ impl ConnectionPool {
         if !state.queue.is_empty() {
             drop(state);
             self.serve_queue(connection);
-        } else if state.idle.len() < POOL_SIZE {
-            // A borrowed session may be one too many.
-            state.idle.push(connection);
+        } else {
+            state.put_back(connection);
         }
     }
 
@@ -231,7 +230,7 @@ impl ConnectionPool {
         let mut state = self.state.lock();
         let batch = state.take_batch();
         if batch.is_empty() {
-            state.idle.push(std::mem::take(connection));
+            state.put_back(std::mem::take(connection));
             return None;
         }
         Some(batch)
@@ -315,6 +314,13 @@ impl ConnectionPool {
 }
 
 impl PoolState {
+    /// Keeps a connection that is not in use. A borrowed session may be one too many: that one is closed.
+    fn put_back(&mut self, connection: PooledConnection) {
+        if self.idle.len() < POOL_SIZE {
+            self.idle.push(connection);
+        }
+    }
+
     fn ensure_available(&self) -> Result<(), StoreError> {
         if let Some(error) = &self.refusal {
             return Err(StoreError::not_executed(error.clone()));
