@@ -121,7 +121,7 @@ pub enum JsonError {
         /// Its column in bytes, from 1.
         column: usize,
     },
-    /// It is no JSON.
+    /// The text is not JSON.
     #[error("this is not valid JSON: {problem}, within {at}")]
     Syntax {
         /// The problem, with line and column.

@@ -54,7 +54,7 @@ pub enum KeyPlaceError {
     /// There are too many places.
     #[error("the policy wants the key in {0} places, more than {PLACES_MAX}: name fewer")]
     TooMany(usize),
-    /// It is no pointer, or a bad one.
+    /// The text is not a valid JSON Pointer.
     #[error("the policy wants the key at {at}, which is not a usable JSON Pointer: {problem}")]
     Pointer {
         /// The pointer.

@@ -22,7 +22,7 @@ const LONGEST_MAILBOX_BYTES: usize = 1024;
 ///
 /// # Errors
 ///
-/// It is no address.
+/// The value is not an address.
 pub fn email(value: &Value) -> Result<Value, String> {
     let text = trimmed_text(value, LONGEST_MAILBOX_BYTES);
     let address = text.and_then(normalise_mailbox);

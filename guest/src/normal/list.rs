@@ -13,7 +13,7 @@ const MOST_ITEMS: usize = 10_000;
 ///
 /// # Errors
 ///
-/// It is no list, or has more than 10,000 items.
+/// The value is not a list, or has more than 10,000 items.
 pub fn set(value: &Value) -> Result<Value, String> {
     set_of(value, |item| Ok(item.clone()))
 }
@@ -22,7 +22,7 @@ pub fn set(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// It is no list, or has more than 10,000 items.
+/// The value is not a list, or has more than 10,000 items.
 pub fn distinct(value: &Value) -> Result<Value, String> {
     distinct_of(value, |item| Ok(item.clone()))
 }
@@ -45,7 +45,7 @@ pub fn distinct_of(
 ///
 /// # Errors
 ///
-/// It is no list, has more than 10,000 items, or one of them is not what the normaliser takes.
+/// The value is not a list, has more than 10,000 items, or the normaliser refuses one of them.
 pub fn set_of(
     value: &Value,
     normaliser: impl Fn(&Value) -> Result<Value, String>,

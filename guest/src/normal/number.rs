@@ -24,8 +24,8 @@ const WHOLE_NUMBER: &str = "a whole number";
 ///
 /// # Errors
 ///
-/// It is no plain decimal number (no exponent, currency or thousands separator), has more than 16 digits before the
-/// point or 18 after it, or is a JSON number with more digits than that holds exactly.
+/// The value is not a plain decimal number (without exponent, currency and thousands separator), has more than 16 digits
+/// before the point or 18 after it, or is a JSON number with more digits than that holds exactly.
 pub fn money(value: &Value) -> Result<Value, String> {
     let amount = read_decimal(value, AMOUNT)?;
     if amount.whole.len() > WHOLE_DIGITS {
@@ -47,7 +47,7 @@ pub fn money(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// It is no whole number, or longer than 64 characters.
+/// The value is not a whole number, or is longer than 64 characters.
 pub fn integer(value: &Value) -> Result<Value, String> {
     let number = read_decimal(value, WHOLE_NUMBER)?;
     if number.fraction.is_empty() {
@@ -62,7 +62,7 @@ pub fn integer(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// It is a number with more digits than a JSON number always holds.
+/// The value is a number with more digits than a JSON number always holds.
 pub fn identifier(value: &Value) -> Result<Value, String> {
     match value {
         Value::Number(_) => {
@@ -249,11 +249,13 @@ mod tests {
 
     #[test]
     fn an_identifier_of_64_bits_is_the_same_as_a_number_and_as_a_text() {
-        for form in [integer, identifier, money] {
-            assert_eq!(
-                form(&json!(725_653_563_933_458_432_u64)).ok(),
-                form(&json!("725653563933458432")).ok()
-            );
+        for form in [integer, identifier] {
+            for same in [
+                json!(725_653_563_933_458_432_u64),
+                json!("725653563933458432"),
+            ] {
+                assert_eq!(form(&same), Ok(json!("725653563933458432")), "{same}");
+            }
         }
         assert_eq!(integer(&json!(u64::MAX)), Ok(json!("18446744073709551615")));
         assert_eq!(

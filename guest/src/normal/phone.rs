@@ -11,9 +11,9 @@ const LONGEST_BYTES: usize = 64;
 /// The shortest number with its country that is in use.
 const FEWEST_DIGITS: usize = 7;
 
-/// Countries with numbers that begin with a zero (libphonenumber, `leadingZeroPossible`): Italy and the Vatican, San
-/// Marino, Côte d'Ivoire, Congo, Gabon.
-const KEEP_ZERO: &[&str] = &["39", "378", "225", "242", "241"];
+/// Countries with numbers that begin with a zero of their own: Italy and the Vatican, Côte d'Ivoire, Niger, Benin, Gabon,
+/// Congo, San Marino. Source: the example numbers of libphonenumber 9.0.
+const KEEP_ZERO: &[&str] = &["39", "225", "227", "229", "241", "242", "378"];
 
 /// The longest (E.164).
 const MOST_DIGITS: usize = 15;
@@ -42,18 +42,9 @@ pub fn phone(value: &Value) -> Result<Value, String> {
 
 /// Returns true for a number with an extension: `+1 415 555 2671 x12`, `…;ext=12`, `… #12`.
 fn has_extension(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let after = |mark| {
-        text.rsplit_once(mark)
-            .map(|(_, digits): (&str, &str)| digits)
-    };
-    ["ext", "x", "#"]
-        .iter()
-        .find_map(|mark| after(*mark))
-        .is_some_and(|rest| {
-            let digits = rest.trim_start_matches(['.', '=', ':', ' ']);
-            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-        })
+    let before = text.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let mark = before.trim_end_matches(['.', '=', ':', ' ']);
+    before != text && mark.ends_with(['x', 'X', 't', 'T', '#'])
 }
 
 fn normalise_number(text: &str) -> Option<String> {

@@ -13,7 +13,7 @@ const LONGEST_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// It is no text, or longer than 1 MiB.
+/// The value is not a text, or is longer than 1 MiB.
 pub fn text(value: &Value) -> Result<Value, String> {
     normalise_with(value, |text| text.nfc().collect())
 }
@@ -22,7 +22,7 @@ pub fn text(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// It is no text, or longer than 1 MiB.
+/// The value is not a text, or is longer than 1 MiB.
 pub fn folded(value: &Value) -> Result<Value, String> {
     normalise_with(value, fold_case)
 }

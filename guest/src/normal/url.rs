@@ -15,7 +15,7 @@ const LONGEST_BYTES: usize = 8 * 1024;
 ///
 /// # Errors
 ///
-/// It is no absolute URL, or longer than 8 KiB.
+/// The value is not an absolute URL, or is longer than 8 KiB.
 pub fn url(value: &Value) -> Result<Value, String> {
     let text = trimmed_text(value, LONGEST_BYTES);
     let url = text.and_then(normalise_url);
