@@ -34,8 +34,8 @@ pub(crate) struct FileItems {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicItem {
     pub(crate) item: NamedItem,
-    /// The words of its signature, or of its fields and variants: a user of the item has to do with these types.
-    pub(crate) mentions: BTreeSet<String>,
+    /// The types in its signature, or in its fields and variants: a user of the item has to do with them.
+    pub(crate) types: BTreeSet<String>,
 }
 
 /// The owner of a brace.
@@ -152,29 +152,24 @@ fn public_item(file: &SourceFile<'_>, at: usize) -> Option<PublicItem> {
         ["fn", "struct", "enum", "trait", "type", "const", "static"].contains(&file.text(at));
     (is_item && is_identifier(file, at + 1)).then(|| PublicItem {
         item: named(file, at + 1),
-        mentions: mentions_of(file, at),
+        types: types_in(file, at),
     })
 }
 
-/// The words from the keyword at `at` to the end of a signature, or of a type's body.
-fn mentions_of(file: &SourceFile<'_>, at: usize) -> BTreeSet<String> {
-    let mut mentions = BTreeSet::new();
-    let mut cursor = at + 2;
-    loop {
-        match file.text(cursor) {
-            ";" | "" => return mentions,
-            "{" if file.text(at) == "fn" => return mentions,
-            "{" => {
-                let end = file.closing(cursor).unwrap_or(cursor);
-                mentions.extend(file.texts(cursor, end - cursor).map(str::to_owned));
-                return mentions;
-            }
-            word => {
-                mentions.insert(word.to_owned());
-                cursor += 1;
-            }
-        }
+/// The types named from the keyword at `at` to the end of a signature, or of a type's body.
+fn types_in(file: &SourceFile<'_>, at: usize) -> BTreeSet<String> {
+    let is_function = file.text(at) == "fn";
+    let mut end = at + 2;
+    while !["{", ";", ""].contains(&file.text(end)) {
+        end += 1;
     }
+    if !is_function && file.text(end) == "{" {
+        end = file.closing(end).unwrap_or(end);
+    }
+    file.texts(at + 2, end - (at + 2))
+        .filter(|text| is_type_name(text))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

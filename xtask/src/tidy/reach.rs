@@ -56,7 +56,7 @@ pub(crate) fn unreached_items(
             })
             .collect();
         let mut reached = names_outside(&package)?;
-        reach_mentions(public.iter().map(|(_, _, item)| item), &mut reached);
+        reach_types_of_reached(public.iter().map(|(_, _, item)| item), &mut reached);
         let missed = public
             .into_iter()
             .filter(|(_, is_exempt, public)| !is_exempt && !reached.contains(&public.item.name));
@@ -66,7 +66,7 @@ pub(crate) fn unreached_items(
 }
 
 /// Adds the types that the signatures of reached items mention: their users have to do with them.
-fn reach_mentions<'a>(
+fn reach_types_of_reached<'a>(
     public: impl Iterator<Item = &'a PublicItem> + Clone,
     reached: &mut BTreeSet<String>,
 ) {
@@ -74,7 +74,7 @@ fn reach_mentions<'a>(
         let before = reached.len();
         for item in public.clone() {
             if reached.contains(&item.item.name) {
-                reached.extend(item.mentions.iter().cloned());
+                reached.extend(item.types.iter().cloned());
             }
         }
         if reached.len() == before {
