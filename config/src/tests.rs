@@ -6,11 +6,6 @@
 )]
 
 use super::*;
-use crate::{
-    file::FILE_BYTES_MAX,
-    tools::{GLOBS_MAX, TOOLS_MAX},
-};
-use insta::assert_snapshot;
 use semel::ledger::ServerErrorRule;
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -25,9 +20,9 @@ struct TestFolder {
 impl TestFolder {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        fs::create_dir_all(folder.path().join("work")).unwrap();
+        fs::create_dir_all(folder.path().join("project")).unwrap();
         let environment = Environment {
-            folder: folder.path().join("work"),
+            folder: folder.path().join("project"),
             ..Environment::default()
         };
         Self {
@@ -74,12 +69,12 @@ impl TestFolder {
 }
 
 fn load(text: &str) -> Config {
-    TestFolder::new().file("work/semel.toml", text).load()
+    TestFolder::new().file("project/semel.toml", text).load()
 }
 
 fn mistakes(text: &str) -> String {
     TestFolder::new()
-        .file("work/semel.toml", text)
+        .file("project/semel.toml", text)
         .mistakes(None)
 }
 
@@ -122,14 +117,14 @@ fn the_documented_example_is_read_as_it_says() {
         .replace("# taken_within", "taken_within");
     let secret = "s".repeat(32);
     let folder = TestFolder::new()
-        .file("work/secret", &secret)
-        .file("work/seal-2026-11", &secret)
-        .file("work/semel.toml", text);
+        .file("project/secret", &secret)
+        .file("project/seal-2026-11", &secret)
+        .file("project/semel.toml", text);
     let config = folder.load();
     assert_eq!(
         config.ledger,
         LedgerPlace::Sqlite {
-            path: folder.path("work/ledger.sqlite"),
+            path: folder.path("project/ledger.sqlite"),
             is_default: false
         }
     );
@@ -223,7 +218,7 @@ fn the_file_is_looked_for_in_order() {
             "xdg/semel/semel.toml",
             Some(("XDG_CONFIG_HOME", "{home}/xdg")),
         ),
-        ("work/semel.toml", None),
+        ("project/semel.toml", None),
         ("named.toml", Some(("SEMEL_CONFIG", "../named.toml"))),
     ] {
         folder = folder.file(path, tenant(path));
@@ -232,7 +227,7 @@ fn the_file_is_looked_for_in_order() {
         }
         found.push(folder.load().tenant);
     }
-    let folder = folder.file("work/requested.toml", tenant("requested"));
+    let folder = folder.file("project/requested.toml", tenant("requested"));
     found.push(
         Config::load(Some(Path::new("requested.toml")), &folder.environment)
             .unwrap()
@@ -243,7 +238,7 @@ fn the_file_is_looked_for_in_order() {
         "default",
         ".config/semel/semel.toml",
         "xdg/semel/semel.toml",
-        "work/semel.toml",
+        "project/semel.toml",
         "named.toml",
         "requested",
     ];
@@ -261,17 +256,20 @@ fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder()
     let config = folder.load();
     assert_eq!(
         config.ledger.to_string(),
-        format!("sqlite:{}", folder.path("work/../etc/l.sqlite").display())
+        format!(
+            "sqlite:{}",
+            folder.path("project/../etc/l.sqlite").display()
+        )
     );
     assert_eq!(
         config.tool("a").policy,
-        PolicySource::File(folder.path("work/../etc/./p.wasm"))
+        PolicySource::File(folder.path("project/../etc/./p.wasm"))
     );
     let folder = folder.with("SEMEL_LEDGER", "sqlite:m.sqlite");
     assert_eq!(
         folder.load().ledger,
         LedgerPlace::Sqlite {
-            path: folder.path("work/m.sqlite"),
+            path: folder.path("project/m.sqlite"),
             is_default: false
         }
     );
@@ -281,7 +279,7 @@ fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder()
 fn variables_override_the_file() {
     let folder = TestFolder::new()
         .file(
-            "work/semel.toml",
+            "project/semel.toml",
             "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n",
         )
         .with("SEMEL_LEDGER", "memory:")
@@ -316,10 +314,10 @@ fn a_secret_may_be_a_file_or_a_variable() {
         scheme.secret_id().unwrap()
     };
     let file = TestFolder::new()
-        .file("work/s", format!("{secret}\n"))
-        .file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
+        .file("project/s", format!("{secret}\n"))
+        .file("project/semel.toml", "[keys]\nsecret_file = \"s\"");
     let variable = TestFolder::new()
-        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .file("project/semel.toml", "[keys]\nsecret_env = \"PAY\"")
         .with("PAY", secret);
     let named = TestFolder::new()
         .file("s", secret)
@@ -329,151 +327,16 @@ fn a_secret_may_be_a_file_or_a_variable() {
 }
 
 #[test]
-fn every_mistake_is_reported_with_its_line_and_cure() {
-    let messages = mistakes(
-        r#"
-[ledger]
-url = "mysql://me:hunter2@db/semel"
-path = "x"
-[keys]
-secret_file = "missing"
-[defaults]
-tenant = ""
-wait = 10
-lease = "1s"
-refusal = "ten minutes"
-retries = -1
-outcome_bytes_max = 99999999
-open_without_ledger = true
-trusted = true
-taken_within = "2h"
-[tol]
-[[tool]]
-policy = "intent"
-[[tool]]
-match = "a{b"
-policy = "./missing.wasm"
-lease = "1500ms"
-[[tool]]
-match = ["x", 3]
-policy = "Intent!"
-settings = "none"
-keep_identity = "yes"
-[[tool]]
-match = []
-tenant = "alice"
-polciy = "intent"
-[[tool]]
-match = "*"
-settings = { limit = inf, name = 1979-05-27 }
-[[tool]]
-match = "late"
-"#,
-    );
-    assert_snapshot!(messages);
-}
-
-#[test]
-fn other_mistakes_are_reported_as_plainly() {
-    let messages = [
-        "[ledger]\nurl = \"memory:x\"",
-        "[ledger]\nurl = \"sqlite:\"",
-        "[ledger]\nurl = \"sqlite::memory:\"",
-        "[ledger]\nurl = \"sqlite:///var/x\"",
-        "[ledger]\nurl = \"sqlite:~/x\"",
-        "[ledger]\nurl = \"ledger.sqlite\"",
-        "[ledger]\nurl = \"postgres:semel\"",
-        "[ledger]\nurl = \"rediss://\"",
-        "[ledger]\nurl = \"postgres://db/semel\"\nsecret_env = \"PAY\"",
-        "[keys]\nsecret_env = \"PAY\"",
-        "[keys]\nsecret_env = \"PAY\"\nsecret_file = \"x\"",
-        "tool = 1\nledger = 2",
-        "[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"a\"",
-        "[defaults]\nwait = \"1s\"\nwait = \"2s\"",
-        "[defaults\n",
-        "[[tool]]\nmatch = \"\"\npolicy = \".\"",
-        "[[tool]]\nmatch = \"a\"\npolicy = \"../\"",
-        "\"a\\u001b[31m\" = 1",
-    ]
-    .map(|text| mistakes(text).replace('\n', "\n    "))
-    .join("\n");
-    assert_snapshot!(messages);
-}
-
-#[test]
-fn mistakes_outside_the_file_are_reported_with_their_place() {
-    let messages = [
-        TestFolder::new().mistakes(Some("missing.toml")),
-        TestFolder::new()
-            .with("SEMEL_CONFIG", "missing.toml")
-            .mistakes(None),
-        TestFolder::new()
-            .file("work/semel.toml/x", "")
-            .mistakes(None),
-        TestFolder::new()
-            .file("work/semel.toml", [0xff])
-            .mistakes(None),
-        TestFolder::new()
-            .file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1])
-            .mistakes(None),
-        TestFolder::new().without("HOME").mistakes(None),
-        TestFolder::new().with("HOME", "relative").mistakes(None),
-        TestFolder::new()
-            .with("SEMEL_LEDGER", "etcd:x")
-            .with("SEMEL_TENANT", "a\nb")
-            .with("SEMEL_WAIT", "soon")
-            .with("SEMEL_SECRET_FILE", "missing")
-            .mistakes(None),
-        TestFolder::new()
-            .file("work/s", "short")
-            .with("SEMEL_SECRET_FILE", "s")
-            .mistakes(None),
-    ]
-    .join("\n");
-    assert_snapshot!(messages);
-}
-
-#[test]
-fn too_many_tools_or_globs_are_refused() {
-    let many: String = (0..=TOOLS_MAX)
-        .map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n"))
-        .collect();
-    assert!(
-        mistakes(&many).ends_with(
-            "semel.toml:2001: there are more than 1000 tools: match several with one glob"
-        )
-    );
-    let globs: Vec<_> = (0..=GLOBS_MAX)
-        .map(|number| format!("\"t{number}\""))
-        .collect();
-    assert!(
-        mistakes(&format!("[[tool]]\nmatch = [{}]", globs.join(",")))
-            .contains("`match` has 65 globs")
-    );
-    assert!(
-        mistakes(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257")
-    );
-    assert!(
-        mistakes(&format!(
-            "settings = {}1{}",
-            "[".repeat(10_000),
-            "]".repeat(10_000)
-        ))
-        .contains("not valid TOML")
-    );
-}
-
-#[test]
 fn secrets_are_never_printed() {
     let secret = "0123456789abcdef0123456789abcdef";
     let folder = TestFolder::new()
-        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .file("project/semel.toml", "[keys]\nsecret_env = \"PAY\"")
         .with("PAY", secret);
     assert!(!format!("{:?}{:?}", folder.load(), folder.environment).contains("0123"));
     assert!(!mistakes("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
     let text = "[ledger]\nurl = \"postgres://me:hunt@er2@db:5433/semel?sslmode=require\"\nsecret_env = \"PAY\"";
     let folder = TestFolder::new()
-        .file("work/semel.toml", text)
+        .file("project/semel.toml", text)
         .with("PAY", "another");
     let ledger = folder.load().ledger;
     assert_eq!(ledger.to_string(), "postgres://db:5433/semel");
@@ -494,7 +357,7 @@ fn the_gateway_is_set_up_by_its_section() {
     let folder = TestFolder::new()
         .with("TOKEN", token)
         .with("CRM", "Bearer s3cret")
-        .file("work/semel.toml", text);
+        .file("project/semel.toml", text);
     let setup = folder.load().mcp;
     assert_eq!(setup.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
@@ -516,47 +379,6 @@ fn the_gateway_is_set_up_by_its_section() {
 }
 
 #[test]
-fn every_mistake_about_the_gateway_is_reported() {
-    let text = r#"
-[mcp]
-listen = "8080"
-token_env = "NONE"
-token_file = "x"
-tenant_header = "Authorization"
-run_header = "X Run"
-body_bytes_max = 0
-shutdown_within = "1h"
-what = 1
-[[mcp.server]]
-command = "serve"
-[[mcp.server]]
-name = "git"
-command = []
-[[mcp.server]]
-name = "git"
-url = "https://me:hunter2@example.org"
-[[mcp.server]]
-name = "git_hub"
-command = "serve"
-url = "https://x"
-headers_env = { "a b" = "X", B = "NONE", C = 1 }
-[[mcp.server]]
-name = "nowhere"
-trust_hints = "yes"
-[[tool]]
-match = "x"
-answer_within = "1ms"
-on_cancel = "stop"
-"#;
-    assert_snapshot!(mistakes(text));
-    assert!(!mistakes(text).contains("hunter2"));
-    let short = TestFolder::new()
-        .with("TOKEN", "short")
-        .file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
-    assert_snapshot!(short.mistakes(None));
-}
-
-#[test]
 fn compiled_policies_are_kept_in_the_users_folder_by_default() {
     let folder = TestFolder::new();
     assert_eq!(folder.load().cache, Some(folder.path(".cache/semel/code")));
@@ -565,10 +387,10 @@ fn compiled_policies_are_kept_in_the_users_folder_by_default() {
         folder.load().cache,
         Some(folder.path("elsewhere/semel/code"))
     );
-    let folder = folder.file("work/semel.toml", "[cache]\nfolder = \"kept\"");
-    assert_eq!(folder.load().cache, Some(folder.path("work/kept")));
+    let folder = folder.file("project/semel.toml", "[cache]\nfolder = \"kept\"");
+    assert_eq!(folder.load().cache, Some(folder.path("project/kept")));
     let folder = folder.with("SEMEL_CACHE", "other");
-    assert_eq!(folder.load().cache, Some(folder.path("work/other")));
+    assert_eq!(folder.load().cache, Some(folder.path("project/other")));
     assert_eq!(folder.with("SEMEL_CACHE", "off").load().cache, None);
     assert_eq!(
         load("[cache]\nenabled = false\nfolder = \"kept\"").cache,
@@ -598,9 +420,9 @@ fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
          [[sealing.key]]\nid = \"new\"\nsecret_file = \"new-key\"\n";
     let secret = "0123456789abcdef0123456789abcdef";
     let folder = TestFolder::new()
-        .file("work/new-key", secret)
+        .file("project/new-key", secret)
         .with("OLD_KEY", secret)
-        .file("work/semel.toml", text);
+        .file("project/semel.toml", text);
     let keys = folder.load().sealing.unwrap();
     assert_eq!(
         (keys.current().id(), keys.ids().collect::<Vec<_>>()),
@@ -608,25 +430,4 @@ fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
     );
     assert!(!format!("{:?}", folder.load()).contains(secret));
     assert!(load("").sealing.is_none());
-}
-
-#[test]
-fn every_mistake_about_sealing_keys_is_reported() {
-    assert_snapshot!(mistakes("[sealing]\n"));
-    assert_snapshot!(mistakes(
-        "[sealing]\ncurrent = \"new\"\n\
-         [[sealing.key]]\nid = \"old\"\n\
-         [[sealing.key]]\nsecret_env = \"NONE\"\n\
-         [[sealing.key]]\nid = \"short\"\nsecret_file = \"semel.toml\"\nwhat = 1\n"
-    ));
-    let twice = "[[sealing.key]]\nid = \"a\"\nsecret_file = \"key\"\n";
-    let text = format!("[sealing]\ncurrent = \"a\"\n{twice}{twice}");
-    let folder = TestFolder::new()
-        .file("work/key", "k".repeat(32))
-        .file("work/semel.toml", text);
-    assert!(
-        folder
-            .mistakes(None)
-            .contains("two sealing keys are named `a`")
-    );
 }
