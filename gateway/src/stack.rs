@@ -1,7 +1,6 @@
-//! The order of the layers over one connection. Only this module knows them all.
-//!
-//! From the client down: the downgrade for older servers, the guard, the upgrade for newer servers,
-//! the connection. So the guard sees one protocol version for each connection. If client and server
+//! The order of the layers over one connection: the guard, the upgrade for newer servers, the
+//! connection. The program that assembles the gateway adds the downgrade and the aggregate above.
+//! So the guard sees one protocol version for each connection. If client and server
 //! differ, that is the version in which a call stays open while its server asks back.
 
 use crate::{
