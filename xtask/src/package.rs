@@ -246,12 +246,12 @@ fn build_packages(outside: &Path) -> Result<()> {
         outside.display()
     );
     let messages = String::from_utf8_lossy(&output.stdout);
-    let anew: Vec<_> = messages.lines().filter_map(compiled_dependency).collect();
+    let rebuilt: Vec<_> = messages.lines().filter_map(compiled_dependency).collect();
     println!(
         "built outside this workspace; dependencies compiled again for it: {}",
-        anew.len()
+        rebuilt.len()
     );
-    for package in anew.iter().take(5) {
+    for package in rebuilt.iter().take(5) {
         eprintln!("compiled again: {package}");
     }
     Ok(())

@@ -116,6 +116,7 @@ fn the_cause_is_found_far_before_the_end_of_stderr() {
     shop.exec("charge", ORDER, &script);
     let again = shop.exec("charge", ORDER, &script);
     assert!(again.stderr.contains("card declined"), "{again:?}");
+    assert_eq!(shop.effects(), 1, "the ledger says it, not the command");
 }
 
 #[test]

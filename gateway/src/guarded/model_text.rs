@@ -70,14 +70,10 @@ impl TextSubject<'_> {
                     "Done. `{tool}` took effect ({reason}), although its server answered with an error, which follows. \
                      Do not call it again for the same purpose."
                 );
-                let unrecorded = self.note_beside_result(answer);
-                Some(
-                    [Some(done), unrecorded]
-                        .into_iter()
-                        .flatten()
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                )
+                Some(match self.note_beside_result(answer) {
+                    Some(unrecorded) => format!("{done} {unrecorded}"),
+                    None => done,
+                })
             }
             Answer::Replayed {
                 effect: Effect::Landed,

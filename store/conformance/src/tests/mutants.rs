@@ -32,7 +32,7 @@ macro_rules! wrong {
         |$store, ask| Box::pin(async move {
             match ask {
                 $($form $(if $guard)? => $told,)*
-                #[allow(unreachable_patterns, reason = "some do everything wrong")]
+                #[allow(unreachable_patterns, reason = "a store that does everything wrong leaves nothing for this arm")]
                 right => $store.right(right).await,
             }
         })
