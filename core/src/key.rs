@@ -13,9 +13,8 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    ledger::OperationGeneration,
-    model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
+use crate::model::{
+    Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name,
 };
 use encoding::{DigestMessage, DigestPurpose};
 use error::UNDOES_MAX;
@@ -25,7 +24,7 @@ pub use form::DownstreamKey;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError};
 
 /// The format of the keys that this release makes. Part of every digest and of a ledger's scheme record.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// The mode of a host: it decides, or it only records what it would decide. The two never read each
 /// other's records.
@@ -47,6 +46,16 @@ impl KeyMode {
     }
 }
 
+/// One of several operations of equal meaning, where nothing but the host tells them apart: calls of a
+/// tool that no rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationInstance {
+    /// The digest of what identifies the tool's server.
+    pub server: [u8; 32],
+    /// Which of the equal calls that run at a time, from 0.
+    pub occurrence: u8,
+}
+
 /// The settings from which a host makes keys.
 ///
 /// # Examples
@@ -58,7 +67,7 @@ impl KeyMode {
 ///
 /// let scheme = KeyScheme::new(KeyMode::Enforce, None);
 /// let refund = |order: &str| Operation {
-///     name: "refund".to_owned(),
+///     name: Some("refund".to_owned()),
 ///     identity: vec![Field {
 ///         name: "order".to_owned(),
 ///         value: json!(order),
@@ -74,9 +83,9 @@ impl KeyMode {
 /// let one = Call::new("refund", json!({ "order": "o-7", "note": "late" }))?;
 /// let other = Call::new("refund", json!({ "order": "o-7" }))?;
 ///
-/// let key = scheme.store_key("shop", &one, &refund("o-7"), &[])?;
-/// assert_eq!(key, scheme.store_key("shop", &other, &refund("o-7"), &[])?);
-/// assert_ne!(key, scheme.store_key("shop", &other, &refund("o-8"), &[])?);
+/// let key = scheme.store_key("shop", &one, &refund("o-7"))?;
+/// assert_eq!(key, scheme.store_key("shop", &other, &refund("o-7"))?);
+/// assert_ne!(key, scheme.store_key("shop", &other, &refund("o-8"))?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -106,8 +115,9 @@ impl KeyScheme {
         self.secret.as_ref().map(Secret::id)
     }
 
-    /// Returns the key of the record of `operation`, the meaning of `call`. `undoes` are the
-    /// generations that the operation's handles name; their order and repeats do not matter.
+    /// Returns the key of the record of `operation`, the meaning of `call`. It depends on nothing
+    /// else: what the operation undoes enters by the names of its handles, whose order and repeats do
+    /// not matter.
     ///
     /// Checks all of the operation that a key rests on, the target's form included, so that nothing about a key can
     /// fail once an operation is claimed but its content's fingerprint, which is to be taken before as well.
@@ -120,9 +130,26 @@ impl KeyScheme {
         name_space: &str,
         call: &Call,
         operation: &Operation,
-        undoes: &[OperationGeneration],
     ) -> Result<StoreKey, KeyError> {
-        checked_name("the name", &operation.name).map_err(KeyError::Name)?;
+        self.instance_key(name_space, call, operation, None)
+    }
+
+    /// As [`KeyScheme::store_key`], for one instance of an operation that its host tells apart from
+    /// others of equal meaning.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyScheme::store_key`].
+    pub fn instance_key(
+        &self,
+        name_space: &str,
+        call: &Call,
+        operation: &Operation,
+        instance: Option<&OperationInstance>,
+    ) -> Result<StoreKey, KeyError> {
+        if let Some(name) = &operation.name {
+            checked_name("the name", name).map_err(KeyError::Name)?;
+        }
         // The form matters only after the claim, when a mistake could no longer stop the call.
         if let Some(target) = &operation.target {
             form::check_form(target.form)?;
@@ -131,13 +158,16 @@ impl KeyScheme {
             return Err(KeyError::NoRun);
         }
         let message = self.message(DigestPurpose::Operation, name_space, call.tenant());
-        let message = in_scope(message, operation.scope, call)
-            .text(&operation.name)
+        let message = in_scope(message, operation.scope, call);
+        let message = with_action(message, call, operation)
             .list(&fields::identity(&operation.identity)?, put_field)
-            .list(&ordered_generations(undoes)?, |message, undone| {
+            .list(&ordered_handles(&operation.undoes)?, |message, handle| {
+                message.text(handle)
+            })
+            .list(instance.as_slice(), |message, instance| {
                 message
-                    .bytes(undone.key.as_bytes())
-                    .number(undone.generation.into())
+                    .bytes(&instance.server)
+                    .number(instance.occurrence.into())
             });
         Ok(StoreKey::from_bytes(message.digest(self.secret.as_ref())))
     }
@@ -176,12 +206,11 @@ impl KeyScheme {
     pub fn fingerprint(
         &self,
         name_space: &str,
-        tenant: &Tenant,
+        call: &Call,
         operation: &Operation,
     ) -> Result<Fingerprint, KeyError> {
-        let message = self
-            .message(DigestPurpose::Content, name_space, tenant)
-            .text(&operation.name)
+        let message = self.message(DigestPurpose::Content, name_space, call.tenant());
+        let message = with_action(message, call, operation)
             .list(&fields::content(&operation.content)?, put_field);
         Ok(Fingerprint::from_bytes(
             message.digest(self.secret.as_ref()),
@@ -226,21 +255,32 @@ fn in_scope(message: DigestMessage, scope: Scope, call: &Call) -> DigestMessage 
     }
 }
 
+/// Adds the action: a name that a policy gave, or the tool of its server. The two never meet.
+fn with_action(message: DigestMessage, call: &Call, operation: &Operation) -> DigestMessage {
+    match &operation.name {
+        Some(name) => message.text("operation").text(name),
+        None => message
+            .text("tool")
+            .text(call.tool())
+            .list(call.server().as_slice(), |message, server| {
+                message.text(server)
+            }),
+    }
+}
+
 fn put_field(message: DigestMessage, (name, value): &(&str, String)) -> DigestMessage {
     message.text(name).text(value)
 }
 
-fn ordered_generations(
-    undoes: &[OperationGeneration],
-) -> Result<Vec<OperationGeneration>, KeyError> {
+fn ordered_handles(undoes: &[String]) -> Result<Vec<&str>, KeyError> {
     if undoes.len() > UNDOES_MAX {
         return Err(KeyError::TooManyUndone {
             count: undoes.len(),
         });
     }
     // A set, whatever the order in which the call names its handles.
-    let mut ordered = undoes.to_vec();
-    ordered.sort_unstable_by_key(|undone| (undone.key, undone.generation));
+    let mut ordered: Vec<&str> = undoes.iter().map(String::as_str).collect();
+    ordered.sort_unstable();
     ordered.dedup();
     Ok(ordered)
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod command;
 mod entry;
+mod handle;
 mod record;
 mod rule;
 mod sealed;
@@ -20,6 +21,7 @@ pub use apply::apply_under;
 pub use apply::{PresentRecord, Transition, apply, first_claim};
 pub use command::*;
 pub use entry::*;
+pub use handle::*;
 pub use record::*;
 pub use rule::{Rule, Rules};
 pub use sealed::SealedRecord;

@@ -15,7 +15,7 @@ mod time;
 
 pub use answer::{
     Answer, AnswerSubject, ConflictState, Durability, NextStep, OperatorSwitch, RecordStatus,
-    RecordedOperation, UnguardedReason,
+    RecordedOperation, UndoNote, UnguardedReason,
 };
 pub use call::checked_name;
 pub use call::{Call, Field, IdentifierError, Run, Tenant};

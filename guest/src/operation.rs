@@ -32,7 +32,16 @@ impl Operation {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
+            name: Some(name.into()),
+            ..Self::of_tool()
+        }
+    }
+
+    /// As [`Operation::new`], named by the tool and its server. Tools of two servers never mean one operation then.
+    #[must_use]
+    pub fn of_tool() -> Self {
+        Self {
+            name: None,
             identity: Vec::new(),
             content: Vec::new(),
             scope: Scope::Tenant,

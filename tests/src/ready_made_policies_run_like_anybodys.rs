@@ -98,7 +98,7 @@ async fn intent_tells_one_operation_however_it_is_written() {
         first.identity,
         derive_operation(&policy, &booking(json!(10), &["HAT136"])).identity
     );
-    assert_eq!(first.name, "reservation.book");
+    assert_eq!(first.name.as_deref(), Some("reservation.book"));
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 //! of keys are published as vectors. Here two implementations that share no line make the same keys.
 
 use semel::{
-    key::{KeyMode, KeyScheme, Secret},
-    ledger::OperationGeneration,
+    key::{KeyMode, KeyScheme, OperationInstance, Secret},
     model::{Call, KeyForm, Operation, OperationLifetime, Run, Scope, StoreKey, Tenant},
 };
 use serde::Deserialize;
@@ -46,7 +45,10 @@ fn read_call(vector: &Value) -> Call {
         vector["arguments"].clone(),
     )
     .unwrap();
-    let call = call.for_tenant(read_field(vector, "tenant"));
+    let mut call = call.for_tenant(read_field(vector, "tenant"));
+    if let Some(server) = vector.get("server") {
+        call = call.with_fact("server", server.clone());
+    }
     match vector["run"].as_str() {
         Some(run) => call.in_run(Run::new(run).unwrap()),
         None => call,
@@ -63,12 +65,17 @@ fn read_operation(vector: &Value) -> Operation {
         window_seconds: 86_400,
         attempt_seconds: 60,
         target: None,
-        undoes: Vec::new(),
+        undoes: read_field(vector, "undoes"),
     }
 }
 
-fn read_undoes(vector: &Value) -> Vec<OperationGeneration> {
-    read_field(vector, "undoes")
+fn read_instance(vector: &Value) -> Option<OperationInstance> {
+    let instance = vector.get("instance")?;
+    let server: StoreKey = read_field(instance, "server");
+    Some(OperationInstance {
+        server: *server.as_bytes(),
+        occurrence: read_field(instance, "occurrence"),
+    })
 }
 
 fn downstream_keys(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
@@ -91,12 +98,17 @@ fn make_keys(vector: &Value) -> Value {
     let call = read_call(vector);
     let operation = read_operation(vector);
     let key = scheme
-        .store_key(&name_space, &call, &operation, &read_undoes(vector))
+        .instance_key(
+            &name_space,
+            &call,
+            &operation,
+            read_instance(vector).as_ref(),
+        )
         .unwrap();
     let wanted = vector["expected"]["downstream"].as_array().unwrap();
     let mut keys = json!({
         "store_key": key,
-        "fingerprint": scheme.fingerprint(&name_space, call.tenant(), &operation).unwrap(),
+        "fingerprint": scheme.fingerprint(&name_space, &call, &operation).unwrap(),
         "call_digest": scheme.call_digest(&name_space, &call, read_field::<Scope>(vector, "scope")),
         "downstream": wanted.iter().map(|wanted| downstream_keys(&scheme, &key, wanted)).collect::<Vec<_>>(),
     });

@@ -62,7 +62,7 @@ def canonical(v):
 
 
 def digest(vector, purpose, parts, mode=None):
-    message = text("semel") + text(purpose) + number(1) + text(mode or vector.get("mode", "enforce")) + parts
+    message = text("semel") + text(purpose) + number(2) + text(mode or vector.get("mode", "enforce")) + parts
     secret = vector.get("secret")
     if secret is None:
         return hashlib.sha256(message).digest()
@@ -74,9 +74,19 @@ def fields(fields_):
     return listed(ordered, lambda f: text(f["name"]) + text(canonical(f["value"])))
 
 
-def undone(undoes):
-    ordered = sorted({(bytes.fromhex(u["key"]), u["generation"]) for u in undoes})
-    return listed(ordered, lambda u: bytes_(u[0]) + number(u[1]))
+def handles(undoes):
+    return listed(sorted(set(undoes), key=str.encode), text)
+
+
+def action(v):
+    if v["operation"] is not None:
+        return text("operation") + text(v["operation"])
+    return text("tool") + text(v["tool"]) + listed([v["server"]] if "server" in v else [], text)
+
+
+def instance(v):
+    instances = [v["instance"]] if "instance" in v else []
+    return listed(instances, lambda i: bytes_(bytes.fromhex(i["server"])) + number(i["occurrence"]))
 
 
 def uuid(d, version):
@@ -98,11 +108,11 @@ def expected(v):
     if "handle" in v:
         return {"handle_key": digest(v, "handle", space + text(v["handle"])).hex()}
     scope = text("run") + text(v["run"]) if v["scope"] == "run" else text("tenant")
-    name = text(v["operation"])
-    key = digest(v, "operation", space + scope + name + fields(v["identity"]) + undone(v["undoes"]))
+    meaning = fields(v["identity"]) + handles(v["undoes"]) + instance(v)
+    key = digest(v, "operation", space + scope + action(v) + meaning)
     out = {
         "store_key": key.hex(),
-        "fingerprint": digest(v, "content", space + name + fields(v["content"])).hex(),
+        "fingerprint": digest(v, "content", space + action(v) + fields(v["content"])).hex(),
         "call_digest": digest(v, "call", space + scope + text(v["tool"]) + text(canonical(v["arguments"]))).hex(),
         "downstream": [downstream(v, key, *at) for at in ((1, 1), (1, 2), (2, 1), (4294967295, 4294967295))],
     }

@@ -11,7 +11,7 @@ use crate::{
     output,
 };
 use semel::{
-    model::{Answer, Effect, Failure, Outcome, RecordStatus},
+    model::{Answer, Effect, Failure, Outcome, RecordStatus, UndoNote},
     runtime::{DeliverableAnswer, Delivery},
 };
 
@@ -100,7 +100,15 @@ impl CallReport {
 
     /// Acknowledges the outcome, if the caller got all of it.
     async fn acknowledge_delivery(&mut self, is_complete: bool) {
-        let is_recorded = !matches!(self.answer, Answer::Replayed { outcome: None, .. });
+        // That an operation was undone is an answer even where its output is not kept.
+        let is_recorded = !matches!(
+            self.answer,
+            Answer::Replayed {
+                outcome: None,
+                undo: None | Some(UndoNote::StillStanding { .. }),
+                ..
+            }
+        );
         if let Some(delivery) = self.delivery.take()
             && self.was_written
             && is_complete

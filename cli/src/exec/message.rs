@@ -40,8 +40,15 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
             about,
             outcome,
             effect,
+            undo,
             ..
-        } => replay_message(about, outcome.as_ref(), *effect, &next),
+        } => {
+            let message = replay_message(about, outcome.as_ref(), *effect, &next);
+            match undo {
+                Some(undo) => format!("{message}. {undo}"),
+                None => message,
+            }
+        }
         Answer::Running { about, .. } => format!(
             "running: another attempt at {} is in progress; {next}",
             describe_subject(about)

@@ -46,7 +46,7 @@ pub(super) fn state_reason(listed: &RecordView) -> String {
             ..
         } => "found by a probe".to_owned(),
         State::Waiting { continuation, .. } => format!("continues as {continuation}"),
-        State::Undone { by } => by
+        State::Undone { by, .. } => by
             .map_or("undone, as a person decided", |_| "undone by a later call")
             .to_owned(),
         _ => record

@@ -16,7 +16,7 @@ fn field(name: &str, value: Value) -> Field {
 
 fn refund() -> Operation {
     Operation {
-        name: "refund".to_owned(),
+        name: Some("refund".to_owned()),
         identity: vec![field("order", json!("A-1")), field("line", json!(3))],
         content: vec![field("amount", json!("10.00"))],
         scope: Scope::Tenant,
@@ -45,20 +45,13 @@ fn secret(text: &str) -> Secret {
 }
 
 fn key(operation: &Operation) -> Result<StoreKey, KeyError> {
-    KeyScheme::default().store_key("shop", &call(), operation, &[])
+    KeyScheme::default().store_key("shop", &call(), operation)
 }
 
 fn error_text(change: impl FnOnce(&mut Operation)) -> String {
     let mut operation = refund();
     change(&mut operation);
     key(&operation).unwrap_err().to_string()
-}
-
-fn generation_of(byte: u8, generation: u32) -> OperationGeneration {
-    OperationGeneration {
-        key: StoreKey::from_bytes([byte; 32]),
-        generation,
-    }
 }
 
 #[test]
@@ -71,52 +64,62 @@ fn whatever_makes_an_operation_another_makes_its_key_another() {
         operation
     };
     let by_run = with(&|operation| operation.scope = Scope::Run);
+    let unnamed = || with(&|operation| operation.name = None);
+    let on_server = |name: &str| call().with_fact("server", json!(name));
+    let instance = |server, occurrence| {
+        let instance = OperationInstance { server, occurrence };
+        plain.instance_key("shop", &call(), &refund(), Some(&instance))
+    };
     let keys = [
-        plain.store_key("shop", &call(), &refund(), &[]),
-        plain.store_key("other shop", &call(), &refund(), &[]),
-        plain.store_key("shop", &call().for_tenant(tenant("bob")), &refund(), &[]),
-        plain.store_key("shop", &in_run("r1"), &by_run, &[]),
-        plain.store_key("shop", &in_run("r2"), &by_run, &[]),
+        plain.store_key("shop", &call(), &refund()),
+        plain.store_key("other shop", &call(), &refund()),
+        plain.store_key("shop", &call().for_tenant(tenant("bob")), &refund()),
+        plain.store_key("shop", &in_run("r1"), &by_run),
+        plain.store_key("shop", &in_run("r2"), &by_run),
         plain.store_key(
             "shop",
             &call(),
-            &with(&|operation| operation.name.push('s')),
-            &[],
+            &with(&|operation| operation.name = Some("refunds".to_owned())),
         ),
         plain.store_key(
             "shop",
             &call(),
             &with(&|operation| operation.identity.truncate(1)),
-            &[],
         ),
         plain.store_key(
             "shop",
             &call(),
             &with(&|operation| operation.identity[1].value = json!("3")),
-            &[],
         ),
         plain.store_key(
             "shop",
             &call(),
             &with(&|operation| operation.identity[1].name.push('s')),
-            &[],
         ),
-        plain.store_key("shop", &call(), &refund(), &[generation_of(1, 1)]),
-        plain.store_key("shop", &call(), &refund(), &[generation_of(1, 2)]),
-        plain.store_key("shop", &call(), &refund(), &[generation_of(2, 1)]),
-        KeyScheme::new(KeyMode::Shadow, None).store_key("shop", &call(), &refund(), &[]),
-        KeyScheme::new(KeyMode::Enforce, Some(secret("a"))).store_key(
+        plain.store_key(
             "shop",
             &call(),
-            &refund(),
-            &[],
+            &with(&|operation| operation.undoes = vec!["charge/1".to_owned()]),
         ),
-        KeyScheme::new(KeyMode::Enforce, Some(secret("b"))).store_key(
+        plain.store_key(
             "shop",
             &call(),
-            &refund(),
-            &[],
+            &with(&|operation| operation.undoes = vec!["charge/2".to_owned()]),
         ),
+        plain.store_key("shop", &call(), &unnamed()),
+        plain.store_key("shop", &on_server("mail"), &unnamed()),
+        plain.store_key("shop", &on_server("chat"), &unnamed()),
+        plain.store_key(
+            "shop",
+            &call(),
+            &with(&|operation| operation.name = Some("refund_order".to_owned())),
+        ),
+        instance([1; 32], 0),
+        instance([2; 32], 0),
+        instance([1; 32], 1),
+        KeyScheme::new(KeyMode::Shadow, None).store_key("shop", &call(), &refund()),
+        KeyScheme::new(KeyMode::Enforce, Some(secret("a"))).store_key("shop", &call(), &refund()),
+        KeyScheme::new(KeyMode::Enforce, Some(secret("b"))).store_key("shop", &call(), &refund()),
     ];
     let different: BTreeSet<_> = keys.iter().map(|key| *key.as_ref().unwrap()).collect();
     assert_eq!(different.len(), keys.len());
@@ -135,24 +138,23 @@ fn what_does_not_make_an_operation_does_not_make_its_key() {
         .in_run(Run::new("r1").unwrap());
     let scheme = KeyScheme::default();
     assert_eq!(
-        scheme.store_key("shop", &elsewhere, &other, &[]).unwrap(),
+        scheme.store_key("shop", &elsewhere, &other).unwrap(),
         key(&refund()).unwrap()
     );
 }
 
 #[test]
 fn the_order_of_what_is_undone_does_not_matter() {
-    let [one, two] = [generation_of(1, 9), generation_of(2, 1)];
-    let key = |undoes: &[OperationGeneration]| {
-        KeyScheme::default()
-            .store_key("shop", &call(), &refund(), undoes)
-            .unwrap()
+    let key = |undoes: &[&str]| {
+        let operation = Operation {
+            undoes: undoes.iter().map(|handle| (*handle).to_owned()).collect(),
+            ..refund()
+        };
+        KeyScheme::default().store_key("shop", &call(), &operation)
     };
-    assert_eq!(key(&[one, two]), key(&[two, one, two]));
-    let many = vec![one; UNDOES_MAX + 1];
-    let error = KeyScheme::default()
-        .store_key("shop", &call(), &refund(), &many)
-        .unwrap_err();
+    let both = key(&["charge/1", "charge/2"]).unwrap();
+    assert_eq!(both, key(&["charge/2", "charge/1", "charge/2"]).unwrap());
+    let error = key(&vec!["charge/1"; UNDOES_MAX + 1]).unwrap_err();
     assert_eq!(
         error,
         KeyError::TooManyUndone {
@@ -213,7 +215,7 @@ fn an_integer_that_readers_change_has_no_key() {
     let mut operation = refund();
     operation.content[0].value = json!(1e16);
     let error = KeyScheme::default()
-        .fingerprint("shop", &Tenant::default(), &operation)
+        .fingerprint("shop", &call(), &operation)
         .unwrap_err();
     assert!(
         error
@@ -262,11 +264,16 @@ fn run_scope_without_a_run_has_no_key() {
 
 #[test]
 fn an_operation_with_a_bad_name_has_no_key() {
-    assert!(error_text(|operation| operation.name.clear()).contains("the name is empty"));
     assert!(
-        error_text(|operation| operation.name = "a\nb".to_owned()).contains("control character")
+        error_text(|operation| operation.name = Some(String::new())).contains("the name is empty")
     );
-    assert!(error_text(|operation| operation.name = "a".repeat(257)).contains("257 bytes long"));
+    assert!(
+        error_text(|operation| operation.name = Some("a\nb".to_owned()))
+            .contains("control character")
+    );
+    assert!(
+        error_text(|operation| operation.name = Some("a".repeat(257))).contains("257 bytes long")
+    );
 }
 
 #[test]
@@ -311,7 +318,7 @@ fn the_same_content_of_another_tenant_has_another_fingerprint() {
     let scheme = KeyScheme::default();
     let of = |name_space, name| {
         scheme
-            .fingerprint(name_space, &tenant(name), &refund())
+            .fingerprint(name_space, &call().for_tenant(tenant(name)), &refund())
             .unwrap()
     };
     assert_ne!(of("shop", "alice"), of("shop", "bob"));

@@ -82,13 +82,14 @@ pub struct Transition {
 ///                 digest: PolicyDigest::from_bytes([1; 32]),
 ///                 key_epoch: 1,
 ///             },
-///             undoes: Vec::new(),
+///             undoing: false,
 ///             shadow: false,
 ///         }
 ///         .into(),
 ///         facts: Vec::new(),
 ///         read_undelivered: None,
 ///         void_mark: None,
+///         named: Vec::new(),
 ///     }))
 /// };
 /// let now = Stamp {
@@ -135,7 +136,7 @@ pub fn apply_under(
 ) -> Result<Transition, Refusal> {
     let Some(present) = present else {
         return match command {
-            Command::Claim(claim) => Ok(first_claim(claim)),
+            Command::Claim(claim) => Ok(claim::first_claim_under(claim, rules)),
             Command::Settle(settlement) => Ok(settle::rewrite_lost(settlement, rules)),
             _ => Err(Refusal::NoRecord {
                 command: command.word(),
@@ -200,11 +201,7 @@ fn apply_to_draft(draft: RecordDraft, command: &Command) -> Result<Transition, R
             generation,
             attempt,
         } => draft.deliver(*generation, *attempt),
-        Command::MarkUndoing {
-            by,
-            generation,
-            void_mark,
-        } => draft.mark_undoing(*by, *generation, *void_mark),
+        Command::MarkUndoing { by, of, void_mark } => draft.mark_undoing(*by, of, *void_mark),
         Command::Undo {
             by,
             generation,

@@ -5,6 +5,7 @@
 
 use super::{
     StateLabel,
+    handle::{HandleOwner, LivingOwners},
     record::{Fence, KeptOutcome, OperationGeneration, OperationTerms, Person, UndoTarget},
     rule::Rule,
     shared::SharedValue,
@@ -53,7 +54,9 @@ pub struct Claim {
     /// and no later one is its own.
     pub read_undelivered: Option<u32>,
     /// An undoing operation with a void mark, as the claimant found it there.
-    pub void_mark: Option<StoreKey>,
+    pub void_mark: Option<OperationGeneration>,
+    /// The living owners of each handle that the operation undoes, as the claimant found them.
+    pub named: Vec<LivingOwners>,
 }
 
 /// The outcome of an attempt.
@@ -225,17 +228,17 @@ pub enum Command {
     },
     /// That an operation is about to undo this one.
     MarkUndoing {
-        /// Which operation.
-        by: StoreKey,
-        /// The generation.
-        generation: u32,
+        /// Which generation of which operation.
+        by: OperationGeneration,
+        /// The landing to undo.
+        of: HandleOwner,
         /// An earlier mark that counts for nothing, as the marker found there.
-        void_mark: Option<StoreKey>,
+        void_mark: Option<OperationGeneration>,
     },
     /// That an operation that landed undid this one.
     Undo {
-        /// Which operation.
-        by: StoreKey,
+        /// Which generation of which operation.
+        by: OperationGeneration,
         /// The generation.
         generation: u32,
         /// True if only its outcome named the operation, so that there is no mark.
@@ -332,8 +335,8 @@ pub enum ClaimReply {
     },
     /// It landed, and that operation is about to undo it: its record comes first.
     BeingUndone {
-        /// The key of its record.
-        by: StoreKey,
+        /// Its record and generation.
+        by: OperationGeneration,
     },
     /// The record lies under another key.
     Alias {

@@ -1,7 +1,8 @@
 //! What a store keeps under a key: the record of an operation, a handle, or the scheme of the ledger.
 
 use super::{
-    record::{OperationGeneration, Person, Record, State},
+    handle::Handle,
+    record::{Person, Record, State},
     sealed::SealedRecord,
     tally::Tally,
 };
@@ -29,21 +30,12 @@ pub enum Entry {
     Operation(Box<Record>),
     /// The same, sealed.
     Sealed(Box<SealedRecord>),
-    /// The generation that a handle names.
+    /// The owners of a handle.
     Handle(Handle),
     /// The key scheme of this ledger.
     Scheme(SchemeRecord),
     /// The shadow outcomes of a watched tool.
     Tally(Box<Tally>),
-}
-
-/// A handle's target: the newest generation that landed under it, undone since or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handle {
-    /// The tenant.
-    pub tenant: Tenant,
-    /// The named generation.
-    pub names: OperationGeneration,
 }
 
 /// The key scheme of a ledger. A host with another scheme does not start.

@@ -1,6 +1,6 @@
 //! What a ledger keeps under a key.
 
-use super::shared::SharedValue;
+use super::{handle::HandleOwner, shared::SharedValue};
 use crate::model::{
     Call, CallDigest, Field, Fingerprint, Nonce, OperationLifetime, Outcome, PolicyDigest, Stamp,
     StoreKey, Target, Tenant,
@@ -146,9 +146,9 @@ pub struct OperationTerms {
     pub target: Option<Target>,
     /// Which policy said so.
     pub policy: PolicyName,
-    /// The operations that it undoes, each at the newest generation when the key was derived.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undoes: Vec<UndoTarget>,
+    /// True if it undoes what handles name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoing: bool,
     /// True if its host only watched: nothing rests on the record, so it does not outlast its
     /// window.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -178,8 +178,8 @@ pub struct OperationGeneration {
 /// That this operation undoes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UndoTarget {
-    /// Which generation of which operation.
-    pub of: OperationGeneration,
+    /// The landing that it undoes.
+    pub of: HandleOwner,
     /// True if that operation's record already says so. Until then this one does not age.
     pub settled: bool,
 }
@@ -285,12 +285,14 @@ pub enum State {
         /// True if the outcome was certainly delivered to a caller.
         delivered: bool,
         /// The operation that is about to undo it.
-        undone_by: Option<StoreKey>,
+        undone_by: Option<OperationGeneration>,
     },
     /// Its effect was undone.
     Undone {
         /// By which operation; none: by a person's word.
-        by: Option<StoreKey>,
+        by: Option<OperationGeneration>,
+        /// True if a caller certainly took its outcome, or the answer that it was undone.
+        delivered: bool,
     },
     /// It landed, and its outcome is no longer kept.
     Tombstone {
@@ -367,6 +369,9 @@ pub struct Record {
     /// The names under which later calls may speak of what landed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handles: Vec<String>,
+    /// The landings that the present attempt undoes, as its claim took them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undoes: Vec<UndoTarget>,
     /// The operations that this one undid by its outcome, not yet written to their records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undid: Vec<OperationGeneration>,
@@ -489,8 +494,7 @@ impl Record {
             self.state,
             State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
         );
-        landed
-            && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
+        landed && (!self.undid.is_empty() || self.undoes.iter().any(|undoing| !undoing.settled))
     }
 
     /// Returns the time that the present state may last without a renewal, in seconds, or `None`

@@ -70,6 +70,10 @@ rules! {
     UndoNamesItsGeneration => "an undo is valid for one generation",
     UndoRestsOnItsMark => "an undo needs the mark of the operation that landed",
     OpenMarksDoNotAge => "a record with an undo still to be written does not age",
+    OneLivingOwner => "a handle with several owners undoes none of them",
+    UndoingIsReplayed => "an operation that undoes another is replayed until its outcome is taken",
+    HandlesOpenInOrder => "an operation undoes again only what was granted after it had ended",
+    UndoneIsReplayed => "an operation that another undid is replayed until that answer is taken",
     OnlyLandedUndoes => "only an operation that landed can have undone another",
 }
 

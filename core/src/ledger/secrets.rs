@@ -167,6 +167,7 @@ impl<'a> ConfidentialParts<'a> {
             standing: _,
             found,
             handles,
+            undoes: _,
             undid: _,
             rewritten: _,
         } = record;
@@ -183,7 +184,7 @@ impl<'a> ConfidentialParts<'a> {
             refusal_seconds: _,
             target: _,
             policy: _,
-            undoes: _,
+            undoing: _,
             shadow: _,
         } = &mut **terms;
         Self {
@@ -229,7 +230,10 @@ fn words(state: &mut State) -> Vec<&mut String> {
         },
         State::Started
         | State::Retrying
-        | State::Undone { by: _ }
+        | State::Undone {
+            by: _,
+            delivered: _,
+        }
         | State::Tombstone {
             landed: _,
             delivered: _,

@@ -166,6 +166,53 @@ pub struct RecordedOperation {
     pub reason: Option<String>,
 }
 
+/// What a replayed answer says of undoing. Printed, it is a sentence for a model or a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UndoNote {
+    /// The operation was undone since. Once this answer is taken, an equal call does it again.
+    Undone {
+        /// The name of the operation that undid it; none: its record is gone.
+        by: Option<String>,
+        /// When, in milliseconds since 1970 in UTC.
+        at_ms: u64,
+    },
+    /// One of its handles names a landing that it did not undo, and that may have come before it.
+    StillStanding {
+        /// The handle.
+        handle: String,
+        /// The name of the operation that landed.
+        operation: String,
+        /// The downstream key of that operation.
+        key: String,
+    },
+}
+
+impl fmt::Display for UndoNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undone { by, at_ms } => {
+                let at = super::rfc3339(*at_ms);
+                match by {
+                    Some(by) => write!(f, "It was undone since, by `{by}` at {at}.")?,
+                    None => write!(f, "It was undone since, at {at}.")?,
+                }
+                f.write_str(" Call again to do it again.")
+            }
+            Self::StillStanding {
+                handle,
+                operation,
+                key,
+            } => write!(
+                f,
+                "`{handle}` also names `{operation}` (key {key}), which this call did not undo. If that must be \
+                 undone as well, a person reopens this operation with `semel ledger decide KEY undone`, where KEY is \
+                 the key of this answer."
+            ),
+        }
+    }
+}
+
 /// The answer to the caller of a guarded tool: closed, so that a caller decides about each case.
 /// Debug output holds the kind of answer and the operation, and nothing of what was done; JSON
 /// holds all of it.
@@ -200,6 +247,9 @@ pub enum Answer {
         outcome: Option<Outcome>,
         /// The verdict on its effect.
         effect: Effect,
+        /// What an undo left of it, or it of what it was to undo.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        undo: Option<UndoNote>,
         /// The permitted next step.
         next: NextStep,
     },

@@ -244,6 +244,12 @@ impl Call {
         self.run.as_ref()
     }
 
+    /// The server of the tool, where the host names it by the fact `server`.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        self.facts.get("server").and_then(Value::as_str)
+    }
+
     /// All facts, as a policy reads them: in order of name, with `tenant` and `run` among them.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<&str, Value> {

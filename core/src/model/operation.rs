@@ -1,6 +1,6 @@
 //! What a call means, as its policy says.
 
-use super::call::Field;
+use super::call::{Call, Field};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -27,8 +27,8 @@ pub enum OperationLifetime {
 /// An operation that is to take effect once. Debug output holds names, and no value or handle.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
-    /// The name of the action, such as `refund`.
-    pub name: String,
+    /// The name of the action, such as `refund`; none: the tool of its server.
+    pub name: Option<String>,
     /// The fields that identify this operation.
     pub identity: Vec<Field>,
     /// The fields that every attempt must agree on.
@@ -56,6 +56,14 @@ impl fmt::Debug for Operation {
         told.field("scope", &self.scope)
             .field("until", &self.until)
             .finish_non_exhaustive()
+    }
+}
+
+impl Operation {
+    /// Returns the name of the action that `call` asks for.
+    #[must_use]
+    pub fn title<'a>(&'a self, call: &'a Call) -> &'a str {
+        self.name.as_deref().unwrap_or(call.tool())
     }
 }
 

@@ -6,6 +6,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+/// The most by which the wall clocks of two boots or lives of a store are taken to differ, in
+/// milliseconds.
+const CLOCK_MARGIN_MS: u64 = 60_000;
+
 /// The boot from which a store's steady clock counts: it changes when the machine restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Boot(pub u64);
@@ -51,6 +55,15 @@ impl Stamp {
     #[must_use]
     pub fn steady_since(&self, earlier: &Self) -> Option<u64> {
         (self.boot == earlier.boot).then(|| self.steady_ms.saturating_sub(earlier.steady_ms))
+    }
+
+    /// Returns true if this moment certainly comes after `earlier`. Moments of two boots or lives of
+    /// the store are a minute apart at least, because their clocks may differ by less.
+    #[must_use]
+    pub fn is_certainly_after(&self, earlier: &Self) -> bool {
+        let same_clocks = self.boot == earlier.boot && self.incarnation == earlier.incarnation;
+        let margin_ms = if same_clocks { 0 } else { CLOCK_MARGIN_MS };
+        self.shortest_since(earlier) > margin_ms
     }
 
     /// Returns true if a clock went back since `earlier`: nothing may be granted by it.

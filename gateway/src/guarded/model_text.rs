@@ -6,7 +6,7 @@
 
 use semel::model::{
     Answer, AnswerSubject, ConflictState, Effect, NextStep, Outcome, RecordStatus,
-    RecordedOperation, rfc3339,
+    RecordedOperation, UndoNote, rfc3339,
 };
 
 /// The most read-only tools that a text names.
@@ -39,13 +39,23 @@ impl TextSubject<'_> {
                  call: a repeat may do it a second time."
             )),
             Answer::Replayed {
-                effect: Effect::Landed,
+                undo: Some(undo @ UndoNote::Undone { .. }),
                 ..
-            } => Some(
-                "Note: this is the result of the same call made before. Nothing was sent this time. Use it as the \
-                 result of your call."
-                    .to_owned(),
-            ),
+            } => Some(format!(
+                "Note: this is the result of the same call made before. Nothing was sent this time. {undo}"
+            )),
+            Answer::Replayed {
+                effect: Effect::Landed,
+                undo,
+                ..
+            } => {
+                let replayed = "Note: this is the result of the same call made before. Nothing was sent this time. \
+                                Use it as the result of your call.";
+                Some(match undo {
+                    Some(undo) => format!("{replayed} {undo}"),
+                    None => replayed.to_owned(),
+                })
+            }
             Answer::Replayed { next, .. } => Some(format!(
                 "Note: the server rejected the same call before, and this is what it answered then. Nothing was sent \
                  this time. {}",
@@ -78,6 +88,7 @@ impl TextSubject<'_> {
             Answer::Replayed {
                 effect: Effect::Landed,
                 outcome: Some(Outcome::Failed(_)),
+                undo: None | Some(UndoNote::StillStanding { .. }),
                 ..
             } => Some(format!(
                 "Done. The same call of `{tool}` was made before and took effect, although its server answered with an \
@@ -105,6 +116,10 @@ impl TextSubject<'_> {
                 "`{tool}` ran and gave no usable answer: {reason}. {}",
                 advice(next)
             ),
+            Answer::Replayed {
+                undo: Some(undo @ UndoNote::Undone { .. }),
+                ..
+            } => format!("Not sent. The same call of `{tool}` was made before. {undo}"),
             Answer::Replayed { effect, next, .. } => replay_without_result(tool, *effect, next),
             Answer::Running {
                 continuation: None,

@@ -72,7 +72,9 @@ impl AnswerReader {
     }
 
     fn operation(self, from: types::Operation) -> Result<Operation, AnswerMistake> {
-        checked_name("`operation.name`", &from.name)?;
+        if let Some(name) = &from.name {
+            checked_name("`operation.name`", name)?;
+        }
         Ok(Operation {
             name: from.name,
             identity: self.fields("identity", from.identity)?,

@@ -66,6 +66,9 @@ impl AppliedCommand {
                 } | State::Tombstone {
                     delivered: true,
                     ..
+                } | State::Undone {
+                    delivered: true,
+                    ..
                 }
             )
         });

@@ -15,7 +15,9 @@ use crate::runtime::{
 };
 use crate::{
     key::{KeyMode, KeyScheme},
-    ledger::{Command, Decision, Entry, OperationGeneration, Person, Record, StateLabel},
+    ledger::{
+        Command, Decision, Entry, HandleOwner, OperationGeneration, Person, Record, StateLabel,
+    },
     model::{Stamp, StoreKey, Tenant},
     store::{EntryQuery, Store, StoreError},
 };
@@ -242,19 +244,23 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         if let Decision::Landed { handles, .. } = &decision
             && let Some(RecordView { record, .. }) = self.read(key).await?
+            && let Some(last) = record.last_attempt()
         {
             // Before the decision, so that a landing is never recorded without its handles.
-            let names = OperationGeneration {
-                key,
-                generation: record.generation,
+            let owner = HandleOwner {
+                of: OperationGeneration {
+                    key,
+                    generation: record.generation,
+                },
+                nonce: last.fence.nonce,
             };
             self.client
-                .write_handles(
+                .write_owner(
                     &self.keys,
                     &record.name_space,
                     &record.tenant,
                     handles,
-                    names,
+                    owner,
                 )
                 .await?;
         }
@@ -311,8 +317,9 @@ impl Ledger {
             return Ok(false);
         };
         let age_ms = view.now.shortest_since(&view.record.since.at(view.written));
-        // An undo by a handle needs the outcome.
-        if !view.record.handles.is_empty() || age_ms < older_than_ms {
+        // An undo by a handle needs the outcome, and so does the next undo of what is done again.
+        let is_needed = view.record.terms.undoing || !view.record.handles.is_empty();
+        if is_needed || age_ms < older_than_ms {
             return Ok(false);
         }
         match self.client.apply(key, &Command::Age).await {

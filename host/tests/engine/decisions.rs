@@ -55,7 +55,7 @@ async fn every_word_of_derive_is_understood() {
     let Ok(Derivation::Once(operation)) = derive(ONCE).await else {
         panic!("expected an operation")
     };
-    assert_eq!(operation.name, "refund");
+    assert_eq!(operation.name.as_deref(), Some("refund"));
     assert_eq!(
         operation.identity,
         [Field {

@@ -70,12 +70,14 @@ impl Policy for Hints {
         if trusted && only_reads(call) {
             return Ok(Derivation::Pass);
         }
-        let operation = Operation::new(operation_name(call))
+        let operation = Operation::of_tool()
+            // In a list, because an identity is never empty and a call may have no arguments.
+            .identity("arguments", vec![Value::Object(call.arguments()?.clone())])
             .scope(scope_of(call))
             .until(Until::Delivery)
             .window_seconds(WINDOW_SECONDS)
             .attempt_seconds(ATTEMPT_SECONDS);
-        Ok(with_identity(operation, call)?.once())
+        Ok(operation.once())
     }
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
@@ -102,59 +104,11 @@ fn scope_of(call: &Call) -> Scope {
     }
 }
 
-/// The tool's name, with its server's: two servers may give different tools the same name.
-fn operation_name(call: &Call) -> String {
-    match text_fact(call, "server") {
-        Some(server) => format!("{server}/{}", call.tool()),
-        None => call.tool().to_owned(),
-    }
-}
-
 /// A fact that is a text and not blank.
 fn text_fact<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
     call.fact(fact)
         .and_then(Value::as_str)
         .filter(|text| !text.trim().is_empty())
-}
-
-/// Makes every argument identity, or the tool itself without arguments, because an identity is
-/// never empty.
-fn with_identity(operation: Operation, call: &Call) -> Result<Operation, String> {
-    let arguments = call.arguments()?;
-    if arguments.is_empty() {
-        return Ok(operation.identity("tool", call.tool()));
-    }
-    Ok(arguments
-        .iter()
-        .fold(operation, |operation, (name, value)| {
-            operation.identity(name, solid_value(value))
-        }))
-}
-
-/// Returns a value that is not empty, and as distinct as it was: an argument of an unknown tool may
-/// be empty, yet an empty identity is an error.
-fn solid_value(value: &Value) -> Value {
-    if is_hollow(value) {
-        Value::Array(vec![value.clone()])
-    } else {
-        value.clone()
-    }
-}
-
-/// Returns true if a value is empty, or the result of [`solid_value`] for an empty one: that is wrapped, too,
-/// so that no two meet.
-fn is_hollow(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Array(items) => match items.as_slice() {
-            [] => true,
-            [item] => is_hollow(item),
-            _ => false,
-        },
-        Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 #[cfg(test)]

@@ -135,8 +135,11 @@ impl Policy for Intent {
         if self.read_only {
             return Ok(Derivation::Pass);
         }
-        let name = self.operation.as_deref().unwrap_or(call.tool());
-        let mut operation = Operation::new(name)
+        let operation = match &self.operation {
+            Some(name) => Operation::new(name),
+            None => Operation::of_tool(),
+        };
+        let mut operation = operation
             .scope(self.scope)
             .until(self.until)
             .window_seconds(self.window_seconds)

@@ -95,7 +95,11 @@ pub(super) async fn expect_no_lost_increment(on: &Fixture, stores: &[Arc<dyn Sto
 
 fn counted(stored: &StoredEntry) -> u32 {
     match stored.entry.as_ref() {
-        Entry::Handle(handle) => handle.names.generation,
+        Entry::Handle(handle) => handle
+            .owners
+            .iter()
+            .map(|owner| owner.of.generation)
+            .sum::<u32>(),
         other => expectation::fail(
             "the entry at the key",
             &"a handle, which is the counter",

@@ -129,7 +129,10 @@ impl NumberSource {
                 continuation: reason(),
                 limit_seconds: 10,
             },
-            State::Undone { by: None },
+            State::Undone {
+                by: None,
+                delivered: true,
+            },
         ];
         let of = self.of(&["acme", "zenith"]);
         if self.below(2) == 0 {

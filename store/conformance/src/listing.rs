@@ -41,7 +41,10 @@ fn one_entry_of_each_state() -> Vec<Arc<Entry>> {
             by: ReleaseSource::Owner,
             replay_ms: 0,
         },
-        State::Undone { by: None },
+        State::Undone {
+            by: None,
+            delivered: true,
+        },
         State::Alias { to: key(0) },
     ];
     let operations = ["acme", "zenith"].into_iter().flat_map(|of| {

@@ -2,10 +2,12 @@
 
 use semel_core::{
     ledger::{
-        Entry, Handle, OperationGeneration, OperationTerms, PolicyName, Record, RecordTime,
-        SchemeRecord, State,
+        Entry, Handle, HandleOwner, OperationGeneration, OperationTerms, PolicyName, Record,
+        RecordTime, SchemeRecord, State,
     },
-    model::{CallDigest, Field, Fingerprint, OperationLifetime, PolicyDigest, StoreKey, Tenant},
+    model::{
+        CallDigest, Field, Fingerprint, Nonce, OperationLifetime, PolicyDigest, StoreKey, Tenant,
+    },
 };
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -42,13 +44,16 @@ pub fn entry(number: u32) -> Arc<Entry> {
 /// Returns a small entry of this tenant.
 #[must_use]
 pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
-    let names = OperationGeneration {
-        key: key(generation),
-        generation,
+    let owner = HandleOwner {
+        of: OperationGeneration {
+            key: key(generation),
+            generation,
+        },
+        nonce: Nonce::from_bytes([1; 16]),
     };
     Arc::new(Entry::Handle(Handle {
         tenant: tenant(of),
-        names,
+        owners: vec![owner],
     }))
 }
 
@@ -71,6 +76,7 @@ pub fn operation(of: &str, state: State) -> Arc<Entry> {
         standing: None,
         found: None,
         handles: Vec::new(),
+        undoes: Vec::new(),
         undid: Vec::new(),
         rewritten: false,
     };
@@ -95,7 +101,7 @@ fn terms() -> OperationTerms {
             digest: PolicyDigest::from_bytes([3; 32]),
             key_epoch: 1,
         },
-        undoes: Vec::new(),
+        undoing: false,
         shadow: false,
     }
 }

@@ -10,19 +10,16 @@ use semel_core::{
         MarkingError, ProbeOutcome, RecordReading,
     },
     ledger::{
-        BoundedVerdict, Claim, ClaimReply, Command, Grant, KeptOutcome, ProbeReport,
-        ProbeRequester, Refusal, Reply, Rule, Settlement, State,
+        BoundedVerdict, Claim, ClaimReply, Command, Grant, HandleOwner, KeptOutcome, MarkMeaning,
+        OperationGeneration, ProbeReport, ProbeRequester, Refusal, Reply, Rule, Settlement, State,
     },
-    model::{
-        CallDigest, Effect, Nonce, OperationLifetime, Outcome, Probe, ProbeVerdict, Recovery,
-        Verdict,
-    },
+    model::{CallDigest, Effect, Nonce, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
 };
 
 use crate::{
     enabled::action_index,
     model::LedgerModel,
-    plan::{RecoveryAdvice, generation_to_undo, operation_of_key, store_key},
+    plan::{RecoveryAdvice, generation_of, generation_to_undo, operation_of_key, store_key},
     property::SafetyProperty,
     state::{
         CallPhase, ModelState, NonceSource, OperationIndex, SendRight, TargetEntry, TargetKey,
@@ -186,6 +183,9 @@ impl LedgerModel {
             } | State::Tombstone {
                 delivered: true,
                 ..
+            } | State::Undone {
+                delivered: true,
+                ..
             }
         );
         let last = record.last_attempt().map(|last| last.fence);
@@ -213,18 +213,26 @@ impl LedgerModel {
     }
 
     fn claim_operation(&self, state: &mut ModelState, call: usize, read_undelivered: Option<u32>) {
+        let operation = self.planned_call(call).operation;
+        if self.plan.declares_undo(operation) && !self.has_read_owners(state, call) {
+            return self.read_owners(state, call);
+        }
         let nonce = attempt_nonce(state, call);
         let void_mark = current_void_mark(state, call);
+        let named = state
+            .running_call_mut(call)
+            .and_then(|running| running.named.take());
         let claim = Claim {
             read_undelivered,
-            void_mark: void_mark.map(store_key),
+            void_mark,
+            named: named.unwrap_or_default(),
             ..self.plan.claim(self.planned_call(call), nonce)
         };
         let claimed = self.execute_for_call(state, call, &Command::Claim(Arc::new(claim)));
         if let Ok(reading) = &claimed
             && let Reply::Told(ClaimReply::BeingUndone { by }) = reading.reply
         {
-            self.follow_mark(state, call, operation_of_key(by));
+            self.follow_mark(state, call, by);
         } else {
             self.report_event(state, call, GuardEvent::Claimed(claimed));
         }
@@ -300,7 +308,7 @@ impl LedgerModel {
             series: grant.series,
             outcome: KeptOutcome::Whole(outcome),
             verdict,
-            handles: Vec::new(),
+            handles: self.plan.handles(planned.operation),
             undid: undid
                 .iter()
                 .filter_map(|generation| generation.parse().ok())
@@ -352,10 +360,15 @@ impl LedgerModel {
 
     /// Marks the operation that this call undoes, before its request is sent.
     fn mark_undo(&self, state: &mut ModelState, call: usize, grant: &Grant) {
+        // Another owner of the handle is not part of the model.
+        let of_operation = |of: &HandleOwner| of.of.key == store_key(0);
+        let Some(of) = grant.marks.iter().map(|mark| mark.of).find(of_operation) else {
+            return self.report_event(state, call, GuardEvent::Marked(Ok(())));
+        };
         let command = Command::MarkUndoing {
-            by: store_key(self.planned_call(call).operation),
-            generation: grant.marks.first().map_or(1, |mark| mark.of.generation),
-            void_mark: current_void_mark(state, call).map(store_key),
+            by: generation_of(self.planned_call(call).operation, grant.generation),
+            of,
+            void_mark: current_void_mark(state, call),
         };
         let refusal = match self.execute_command(state, 0, Some(call), &command) {
             Ok(_) => return self.report_event(state, call, GuardEvent::Marked(Ok(()))),
@@ -385,17 +398,16 @@ impl LedgerModel {
     }
 
     /// Examines the operation that undoes a marked record, before the call claims again.
-    fn follow_mark(&self, state: &mut ModelState, call: usize, by: OperationIndex) {
-        let Some(undoing) = state.record(by).map(|record| record.state.clone()) else {
+    fn follow_mark(&self, state: &mut ModelState, call: usize, by: OperationGeneration) {
+        let Some(record) = state.record(operation_of_key(by.key)) else {
             return state.require(SafetyProperty::MarkHasRecord, false);
         };
-        match undoing {
-            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. } => {
-                self.write_undo(state, by);
-            }
-            State::Released { .. } | State::Refused { .. } => set_void_mark(state, call, by),
-            State::InDoubt { .. } | State::Held { .. } => state.set_phase(call, CallPhase::Ended),
-            _ => {}
+        let is_unsettled = matches!(record.state, State::InDoubt { .. } | State::Held { .. });
+        match record.mark_meaning(by.generation, present_generation(state)) {
+            MarkMeaning::Undone => self.write_undo(state, by),
+            MarkMeaning::Void => set_void_mark(state, call, by),
+            MarkMeaning::Open if is_unsettled => state.set_phase(call, CallPhase::Ended),
+            MarkMeaning::Open => {}
         }
     }
 
@@ -409,15 +421,13 @@ impl LedgerModel {
         else {
             return false;
         };
-        let by = operation_of_key(*by);
-        let Some(undoing) = state.record(by) else {
+        let by = *by;
+        let Some(undoing) = state.record(operation_of_key(by.key)) else {
             state.require(SafetyProperty::MarkHasRecord, false);
             return false;
         };
-        let is_void = matches!(
-            undoing.state,
-            State::Released { .. } | State::Refused { .. }
-        );
+        let meaning = undoing.mark_meaning(by.generation, present_generation(state));
+        let is_void = meaning == MarkMeaning::Void;
         if is_void {
             set_void_mark(state, call, by);
         }
@@ -433,12 +443,14 @@ impl LedgerModel {
             | CallEnd::Recorded(reading) => Some(reading),
             _ => None,
         };
-        let has_outcome =
-            reading.is_some_and(|reading| matches!(reading.reply, Reply::Told(ClaimReply::Landed)));
+        let has_outcome = reading.is_some_and(|reading| {
+            matches!(
+                reading.reply,
+                Reply::Told(ClaimReply::Landed | ClaimReply::Undone)
+            )
+        });
         let operation = self.planned_call(call).operation;
-        // Only where an operation lasts until its delivery does the delivery matter to the ledger.
-        let must_deliver =
-            has_outcome && operation == 0 && self.plan.lifetime == OperationLifetime::Delivery;
+        let must_deliver = has_outcome && self.plan.delivery_matters(operation);
         let phase = match state.record(operation) {
             Some(record) if must_deliver => CallPhase::Answered {
                 generation: record.generation,
@@ -466,25 +478,30 @@ fn probe_nonce(state: &ModelState, call: usize) -> Nonce {
     NonceSource::Probe(action_index(call)).nonce(number)
 }
 
+/// The present generation of operation 0.
+pub(crate) fn present_generation(state: &ModelState) -> OperationGeneration {
+    generation_to_undo(state.record(0).map_or(0, |record| record.generation))
+}
+
 /// The version of the record of operation 0.
 fn record_version(state: &ModelState) -> Option<u8> {
     state.ledger.get(&0).map(|stored| stored.version)
 }
 
 /// The operation of the mark that a call found void; forgets it if the record has changed since.
-fn current_void_mark(state: &mut ModelState, call: usize) -> Option<OperationIndex> {
+fn current_void_mark(state: &mut ModelState, call: usize) -> Option<OperationGeneration> {
     let version = record_version(state);
     let running = state.running_call_mut(call)?;
     running.void_mark = running
         .void_mark
         .filter(|mark| Some(mark.version) == version);
-    running.void_mark.map(|mark| mark.operation)
+    running.void_mark.map(|mark| mark.by)
 }
 
-fn set_void_mark(state: &mut ModelState, call: usize, operation: OperationIndex) {
+fn set_void_mark(state: &mut ModelState, call: usize, by: OperationGeneration) {
     let version = record_version(state).unwrap_or(0);
     if let Some(running) = state.running_call_mut(call) {
-        running.void_mark = Some(VoidMark { operation, version });
+        running.void_mark = Some(VoidMark { by, version });
     }
 }
 

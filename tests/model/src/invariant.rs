@@ -16,7 +16,7 @@ use crate::{
     model::LedgerModel,
     plan::{TICK_MS, content_number, operation_of_key},
     property::SafetyProperty,
-    state::{ModelState, OperationIndex, StoredRecord, TargetRequest, success_outcome},
+    state::{ModelState, OperationIndex, StoredRecord, TargetKey, TargetRequest, success_outcome},
 };
 
 /// A transition of one record: the command, its reply, and the record before it. The state holds
@@ -59,6 +59,9 @@ impl LedgerModel {
             .record_before()
             .is_none_or(|before| before.state != record.state);
         if is_new_state {
+            if transition.operation == 1 && matches!(record.state, State::Landed { .. }) {
+                state.history.undo_landed.insert(record.generation);
+            }
             self.check_release(state, transition, &record);
             if transition.operation == 0 {
                 self.check_new_state(state, transition, &record);
@@ -125,7 +128,7 @@ impl LedgerModel {
             ..
         }) = state.record(0).map(|record| &record.state)
         {
-            let has_record = state.ledger.contains_key(&operation_of_key(*by));
+            let has_record = state.ledger.contains_key(&operation_of_key(by.key));
             state.require(SafetyProperty::MarkHasRecord, has_record);
         }
     }
@@ -138,16 +141,19 @@ impl LedgerModel {
         }
         let undoes = request.key.operation > 0;
         if undoes && self.plan.undo_is_declared && state.history.false_refusals == 0 {
-            let is_other_undo =
-                |operation: OperationIndex| operation > 0 && operation != request.key.operation;
-            let is_other_sent = state
-                .requests
-                .iter()
-                .any(|sent| is_other_undo(sent.key.operation));
+            let taken = |key: TargetKey| state.history.taken.get(&(key.operation, key.generation));
+            let undone = taken(request.key);
+            let is_other_undo = |key: TargetKey| {
+                key.operation > 0
+                    && key.operation != request.key.operation
+                    && undone.is_some()
+                    && taken(key) == undone
+            };
+            let is_other_sent = state.requests.iter().any(|sent| is_other_undo(sent.key));
             let has_other_landed = state
                 .target
                 .iter()
-                .any(|(key, entry)| is_other_undo(key.operation) && entry.effects > 0);
+                .any(|(key, entry)| is_other_undo(*key) && entry.effects > 0);
             state.require(SafetyProperty::OneUndo, !is_other_sent && !has_other_landed);
         }
     }

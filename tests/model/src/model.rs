@@ -3,7 +3,7 @@
 use crate::{
     action::ModelAction,
     invariant::LedgerTransition,
-    plan::{PlannedCall, TICK_MS, TestPlan},
+    plan::{PlannedCall, TICK_MS, TestPlan, UndoSetup},
     property::SafetyProperty,
     state::{CallPhase, HistoryVariables, ModelState, OperationIndex, RunningCall, StoredRecord},
 };
@@ -41,7 +41,7 @@ impl Model for LedgerModel {
             history: HistoryVariables::default(),
             violated: None,
         };
-        if self.plan.has_undo() {
+        if self.plan.has_undo() && self.plan.setup != UndoSetup::Absent {
             self.land_operation_to_undo(&mut state);
         }
         vec![state]
@@ -76,6 +76,7 @@ impl LedgerModel {
             probe_count: 0,
             first_read: None,
             void_mark: None,
+            named: None,
         }))
     }
 
@@ -84,7 +85,7 @@ impl LedgerModel {
     }
 
     /// The store's clocks.
-    fn store_clock(&self, state: &ModelState) -> Stamp {
+    pub(crate) fn store_clock(&self, state: &ModelState) -> Stamp {
         let elapsed_ms = u64::from(state.tick) * TICK_MS;
         // Nearly six days, far more than any duration in a plan.
         let set_back_ms = if state.is_clock_set_back {

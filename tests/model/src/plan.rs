@@ -5,7 +5,7 @@
 
 use semel_core::{
     guard::ToolAllowance,
-    ledger::{Claim, OperationGeneration, OperationTerms, PolicyName, Rule, UndoTarget},
+    ledger::{Claim, OperationGeneration, OperationTerms, PolicyName, Rule},
     model::{
         CallDigest, Fingerprint, KeyForm, KeyPlace, Nonce, OperationLifetime, PolicyDigest,
         RepeatEffect, StoreKey, Target, Tenant,
@@ -47,6 +47,20 @@ pub struct PlannedPerson {
     pub knowledge: PersonKnowledge,
     /// The limit of decisions.
     pub decisions_max: u8,
+}
+
+/// The handle of operation 0, where calls undo it.
+const HANDLE: &str = "handle";
+
+/// The state of operation 0 before a plan with undos begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoSetup {
+    /// It was never called.
+    Absent,
+    /// It landed, and no program received its outcome.
+    Landed,
+    /// It landed, and a program received its outcome.
+    Delivered,
 }
 
 /// A call of a plan.
@@ -138,6 +152,10 @@ pub struct TestPlan {
     pub first_round_takes_effect: bool,
     /// An undoing call declares its undo before it is sent; else only its outcome reports it.
     pub undo_is_declared: bool,
+    /// The state of operation 0 before the plan begins, where calls undo it.
+    pub setup: UndoSetup,
+    /// A landing of another operation has the same handle as operation 0, and is what calls undo.
+    pub has_other_owner: bool,
     /// Records may age.
     pub records_age: bool,
 }
@@ -177,6 +195,8 @@ impl TestPlan {
             attempts_suspend: false,
             first_round_takes_effect: false,
             undo_is_declared: true,
+            setup: UndoSetup::Delivered,
+            has_other_owner: false,
             records_age: false,
         }
     }
@@ -192,6 +212,27 @@ impl TestPlan {
     /// Returns true if calls of the plan undo operation 0.
     pub(crate) fn has_undo(&self) -> bool {
         self.calls.iter().any(|call| call.operation > 0)
+    }
+
+    /// Returns true if calls of the operation declare that they undo operation 0.
+    pub(crate) fn declares_undo(&self, operation: OperationIndex) -> bool {
+        operation > 0 && self.undo_is_declared
+    }
+
+    /// Returns true if the ledger has to know whether a program received the operation's outcome.
+    pub(crate) fn delivery_matters(&self, operation: OperationIndex) -> bool {
+        let has_handle = operation == 0 && self.has_undo();
+        let lasts = operation == 0 && self.lifetime == OperationLifetime::Delivery;
+        has_handle || lasts || self.declares_undo(operation)
+    }
+
+    /// The handles of what an operation landed.
+    pub(crate) fn handles(&self, operation: OperationIndex) -> Vec<String> {
+        if operation == 0 && self.has_undo() {
+            vec![HANDLE.to_owned()]
+        } else {
+            Vec::new()
+        }
     }
 
     /// The limits that the operator sets for the tool.
@@ -235,14 +276,6 @@ impl TestPlan {
     /// The claim of a call.
     #[must_use]
     pub fn claim(&self, call: PlannedCall, nonce: Nonce) -> Claim {
-        let undoes = if call.operation > 0 && self.undo_is_declared {
-            vec![UndoTarget {
-                of: generation_to_undo(1),
-                settled: false,
-            }]
-        } else {
-            Vec::new()
-        };
         Claim {
             nonce,
             tenant: Tenant::default(),
@@ -265,12 +298,13 @@ impl TestPlan {
                     digest: PolicyDigest::from_bytes([0; 32]),
                     key_epoch: 1,
                 },
-                undoes,
+                undoing: self.declares_undo(call.operation),
             }
             .into(),
             facts: Vec::new(),
             read_undelivered: None,
             void_mark: None,
+            named: Vec::new(),
         }
     }
 }
@@ -282,8 +316,13 @@ pub(crate) fn content_number(terms: &OperationTerms) -> u8 {
 
 /// A generation of operation 0, as the subject of an undo.
 pub(crate) fn generation_to_undo(generation: u32) -> OperationGeneration {
+    generation_of(0, generation)
+}
+
+/// A generation of an operation.
+pub(crate) fn generation_of(operation: OperationIndex, generation: u32) -> OperationGeneration {
     OperationGeneration {
-        key: store_key(0),
+        key: store_key(operation),
         generation,
     }
 }

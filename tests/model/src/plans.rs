@@ -10,6 +10,7 @@ use semel_core::{
 
 use crate::plan::{
     PersonKnowledge, PlannedCall, PlannedPerson, RecoveryAdvice, TargetBehavior, TestPlan,
+    UndoSetup,
 };
 use crate::state::OperationIndex;
 
@@ -53,6 +54,10 @@ pub fn all_plans() -> Vec<TestPlan> {
         refused_undo(),
         undeclared_undo(),
         aging_undo(),
+        repeated_undo(),
+        late_landing_beside_undo(),
+        undo_of_what_was_not_received(),
+        handle_with_two_owners(),
     ]
 }
 
@@ -386,5 +391,49 @@ fn aging_undo() -> TestPlan {
         mistakes_max: 1,
         records_age: true,
         ..plan_with_undo("an undo whose record ages", 1, 1)
+    }
+}
+
+fn repeated_undo() -> TestPlan {
+    let mut plan = TestPlan {
+        needed_rules: &[Rule::UndoingIsReplayed],
+        ticks: 1,
+        setup: UndoSetup::Absent,
+        lease_ticks: 2,
+        attempt_ticks: 2,
+        calls_crash: false,
+        ..plan_with_undo("an undo beside and after what it undoes", 1, 2)
+    };
+    plan.calls.push(undoing_call(1));
+    plan
+}
+
+fn late_landing_beside_undo() -> TestPlan {
+    let mut plan = TestPlan {
+        needed_rules: &[Rule::HandlesOpenInOrder],
+        ticks: 1,
+        setup: UndoSetup::Absent,
+        messages_get_lost: true,
+        outcomes_come_late: true,
+        target_refuses: true,
+        ..plan_with_undo("a late landing beside its undo", 1, 1)
+    };
+    plan.calls.push(undoing_call(1));
+    plan
+}
+
+fn undo_of_what_was_not_received() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::UndoneIsReplayed],
+        setup: UndoSetup::Landed,
+        ..plan_with_undo("an undo of what no program received", 1, 2)
+    }
+}
+
+fn handle_with_two_owners() -> TestPlan {
+    TestPlan {
+        needed_rules: &[Rule::OneLivingOwner],
+        has_other_owner: true,
+        ..plan_with_undo("a handle with two owners", 1, 1)
     }
 }

@@ -56,5 +56,7 @@ properties! {
     OneUndo => "one generation is undone by one operation at a time",
     UndoNamesGeneration => "an undo closes the generation that it names",
     UndoBeforeNext => "no generation is opened while an undo of the one before may still be sent",
+    UndoOnceEach => "an undoing operation is sent again only after its outcome was received and something was granted since",
+    UndoIsKnown => "what another operation undid is sent again only after a caller learned of the outcome or the undo",
     MarkHasRecord => "a mark leads to an operation that exists",
 }

@@ -2,7 +2,7 @@
 
 use semel_core::{
     guard::{Guard, GuardAction},
-    ledger::{Decision, Fence, Grant, Record, Retention},
+    ledger::{Decision, Fence, Grant, LivingOwners, OperationGeneration, Record, Retention},
     model::{Nonce, Outcome, Stamp},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -126,13 +126,15 @@ pub struct RunningCall {
     pub first_read: Option<u32>,
     /// The mark that it found to be void.
     pub void_mark: Option<VoidMark>,
+    /// The owners of the handle that it undoes, as it read them for its next claim.
+    pub named: Option<Vec<LivingOwners>>,
 }
 
 /// A mark of an undo that will not happen: the undoing operation was released or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VoidMark {
-    /// The undoing operation.
-    pub operation: OperationIndex,
+    /// The generation of the undoing operation.
+    pub by: OperationGeneration,
     /// The version of the record with the mark. A newer version may have a new mark.
     pub version: u8,
 }
@@ -220,6 +222,14 @@ pub struct HistoryVariables {
     pub is_refused_by_person: bool,
     /// The latest refusal by the target.
     pub last_refusal: Option<TargetRefusal>,
+    /// The generation of operation 0 that each generation of an undoing operation took to undo.
+    pub taken: BTreeMap<(OperationIndex, u32), u32>,
+    /// The landed generations of operation 1, which undoes.
+    pub undo_landed: GenerationSet,
+    /// The generations of operation 1 with an outcome that a program received.
+    pub undo_delivered: GenerationSet,
+    /// The generations of operation 1 after which operation 0 was granted anew.
+    pub granted_since: GenerationSet,
     /// The undo that only an outcome reported: the undoing operation, and the generation that it
     /// undid.
     pub undo_by_outcome: Option<(OperationIndex, u32)>,

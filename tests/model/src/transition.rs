@@ -67,7 +67,7 @@ impl LedgerModel {
                 state.ledger.remove(&0);
                 state.history.record_losses += 1;
             }
-            ModelAction::WriteUndo(operation) => self.write_undo(state, operation),
+            ModelAction::WriteUndo(operation) => self.write_present_undo(state, operation),
             ModelAction::NoteUndoWritten(operation) => self.note_undo_written(state, operation),
             ModelAction::AgeRecord(operation) => {
                 self.try_command(state, operation, None, &Command::Age);
@@ -115,7 +115,11 @@ impl LedgerModel {
         else {
             return;
         };
-        state.history.delivered.insert(generation);
+        match self.planned_call(call).operation {
+            0 => state.history.delivered.insert(generation),
+            1 => state.history.undo_delivered.insert(generation),
+            _ => {}
+        }
         let delivered = CallPhase::Delivered {
             generation,
             attempt,
@@ -135,7 +139,8 @@ impl LedgerModel {
             generation,
             attempt,
         };
-        self.try_command(state, 0, None, &command);
+        let operation = self.planned_call(call).operation;
+        self.try_command(state, operation, None, &command);
         state.set_phase(call, CallPhase::Ended);
     }
 

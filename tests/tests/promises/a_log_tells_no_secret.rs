@@ -308,7 +308,7 @@ fn who_prints_a_value_prints_no_secret() {
         }]
     };
     let operation = Operation {
-        name: "charge".to_owned(),
+        name: Some("charge".to_owned()),
         identity: field(),
         content: field(),
         scope: Scope::Tenant,

@@ -3,7 +3,7 @@
 use super::{RecordDraft, Transition, lease::right_ms, retention};
 use crate::ledger::{
     AttemptRecord, Claim, ClaimReply, Fence, Grant, KnownEffect, Record, RecordTime, Refusal,
-    ReleaseSource, Reply, Rule, State,
+    ReleaseSource, Reply, Rule, Rules, State, handle::targets_of,
 };
 use crate::model::{OperationLifetime, Stamp};
 
@@ -11,8 +11,12 @@ use crate::model::{OperationLifetime, Stamp};
 /// has read the store's.
 #[must_use]
 pub fn first_claim(claim: &Claim) -> Transition {
+    first_claim_under(claim, Rules::ALL)
+}
+
+pub(super) fn first_claim_under(claim: &Claim, rules: Rules) -> Transition {
     let fence = first_fence(claim);
-    let record = new_record(claim);
+    let record = new_record(claim, rules);
     let grant = grant(&record, fence);
     let keep = retention::unsettled_retention(&record);
     Transition {
@@ -22,7 +26,7 @@ pub fn first_claim(claim: &Claim) -> Transition {
 }
 
 /// A record with its first attempt.
-pub(super) fn new_record(claim: &Claim) -> Record {
+pub(super) fn new_record(claim: &Claim, rules: Rules) -> Record {
     Record {
         tenant: claim.tenant.clone(),
         name_space: claim.name_space.clone(),
@@ -39,6 +43,7 @@ pub(super) fn new_record(claim: &Claim) -> Record {
         standing: None,
         found: None,
         handles: Vec::new(),
+        undoes: targets_of(&claim.named, rules),
         undid: Vec::new(),
         rewritten: false,
     }
@@ -72,7 +77,7 @@ fn grant(record: &Record, fence: Fence) -> Grant {
         generation: record.generation,
         series: record.series,
         valid_ms: right_ms(&record.terms),
-        marks: record.terms.undoes.clone(),
+        marks: record.undoes.clone(),
         repeats: false,
     }
 }
@@ -108,13 +113,13 @@ impl RecordDraft {
         let read = claim
             .read_undelivered
             .filter(|read| *read < self.record.generation)?;
-        let lasts = self.record.terms.until == OperationLifetime::Delivery;
         // The caller waited for the generation that it read. Another caller took that outcome and
         // opened the next one, which the waiting caller did not ask for.
-        let delivered_to_another = self.rules.forbids(Rule::ReadBeforeDelivery, lasts);
-        delivered_to_another.then(|| ClaimReply::Expired {
-            landed: self.last_start_of(read),
-        })
+        self.rules
+            .holds(Rule::ReadBeforeDelivery)
+            .then(|| ClaimReply::Expired {
+                landed: self.last_start_of(read),
+            })
     }
 
     fn unweighed_evidence(&self) -> bool {
@@ -140,9 +145,9 @@ impl RecordDraft {
         let agrees = self.rules.permits(Rule::ContentAgrees, same);
         match &self.record.state {
             State::Alias { to } => ClaimPath::Told(ClaimReply::Alias { to: *to }),
-            State::Undone { .. } => ClaimPath::NewGeneration,
+            State::Undone { by, delivered } => self.after_undo(by.is_some(), *delivered, claim),
             State::Released { by, new_key } => self.after_release(by, *new_key, same),
-            State::Refused { by, .. } => self.after_refusal(by, same),
+            State::Refused { by, .. } => self.after_refusal(by, same, claim),
             State::Landed {
                 undone_by: Some(by),
                 ..
@@ -157,6 +162,9 @@ impl RecordDraft {
             {
                 ClaimPath::NewGeneration
             }
+            State::Landed { delivered, .. } if self.has_more_to_undo(*delivered, claim) => {
+                ClaimPath::NewGeneration
+            }
             State::Landed { .. } if agrees => ClaimPath::Told(ClaimReply::Landed),
             _ if agrees => ClaimPath::Told(self.recorded_reply()),
             _ => ClaimPath::Told(ClaimReply::Conflict),
@@ -166,13 +174,61 @@ impl RecordDraft {
     /// Returns true if an outcome that lasts until delivery was delivered, to a caller that this
     /// one did not wait with.
     fn open_again(&self, delivered: bool, claim: &Claim) -> bool {
-        let read_before = claim.read_undelivered == Some(self.record.generation);
         self.record.terms.until == OperationLifetime::Delivery
             && self.rules.permits(Rule::DeliveredFirst, delivered)
+            && self.has_ended(claim)
+    }
+
+    /// Returns true if this generation undid what it had to, its outcome was taken, and a handle
+    /// names something that was done since.
+    fn has_more_to_undo(&self, delivered: bool, claim: &Claim) -> bool {
+        self.names_later_landing(claim)
+            && self.rules.permits(Rule::UndoingIsReplayed, delivered)
+            && self.has_ended(claim)
+    }
+
+    /// Returns true if nothing of this generation is left to write, to weigh, or to give to the
+    /// caller, which did not wait for it.
+    fn has_ended(&self, claim: &Claim) -> bool {
+        let read_before = claim.read_undelivered == Some(self.record.generation);
+        // A new generation would forget what this one still has to write.
+        !retention::has_open_marks(&self.record)
             && !self.rules.forbids(Rule::ReadBeforeDelivery, read_before)
             && !self
                 .rules
                 .forbids(Rule::EvidenceBarsSending, self.unweighed_evidence())
+    }
+
+    /// Returns true if a handle names a landing that was granted after the present state began. What
+    /// was granted before may be what this generation undid already.
+    fn names_later_landing(&self, claim: &Claim) -> bool {
+        let ended = self.record_time(self.record.since);
+        claim
+            .named
+            .iter()
+            .flat_map(|owners| &owners.0)
+            .any(|owner| {
+                self.rules.permits(
+                    Rule::HandlesOpenInOrder,
+                    owner.granted.is_certainly_after(&ended),
+                )
+            })
+    }
+
+    /// What another operation undid may be done again, by a caller that has learned of the undo. A
+    /// person who says that it was undone wants it to be done again.
+    fn after_undo(&self, by_operation: bool, delivered: bool, claim: &Claim) -> ClaimPath {
+        let read_before = claim.read_undelivered == Some(self.record.generation);
+        let pending = !delivered || self.rules.forbids(Rule::ReadBeforeDelivery, read_before);
+        // Evidence of another effect is for a person, whatever the answer says of this one.
+        let pending = pending && !self.unweighed_evidence();
+        let repeats = claim.terms.content == self.record.terms.content;
+        if retention::has_open_marks(&self.record)
+            || (by_operation && repeats && self.rules.forbids(Rule::UndoneIsReplayed, pending))
+        {
+            return ClaimPath::Told(ClaimReply::Undone);
+        }
+        ClaimPath::NewGeneration
     }
 
     fn after_release(&self, by: &ReleaseSource, new_key: bool, same: bool) -> ClaimPath {
@@ -197,7 +253,7 @@ impl RecordDraft {
         }
     }
 
-    fn after_refusal(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
+    fn after_refusal(&self, by: &ReleaseSource, same: bool, claim: &Claim) -> ClaimPath {
         if matches!(by, ReleaseSource::Person(_)) && self.rules.holds(Rule::PersonRefusalStands) {
             return ClaimPath::Told(if same {
                 self.recorded_reply()
@@ -205,7 +261,8 @@ impl RecordDraft {
                 ClaimReply::Conflict
             });
         }
-        let over = self.refusal_left_ms() == Some(0);
+        // There may be something to undo now that was not there to be undone.
+        let over = self.refusal_left_ms() == Some(0) || self.names_later_landing(claim);
         if same && self.rules.forbids(Rule::RefusalIsReplayed, !over) {
             return ClaimPath::Told(self.recorded_reply());
         }
@@ -270,6 +327,7 @@ impl RecordDraft {
         self.record.standing = None;
         self.record.found = None;
         self.record.handles.clear();
+        self.record.undoes = targets_of(&claim.named, self.rules);
         self.record.undid.clear();
         self.enter_state(State::Started);
         let grant = grant(&self.record, fence);

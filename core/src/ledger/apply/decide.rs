@@ -62,7 +62,10 @@ impl RecordDraft {
             }
             Decision::Undone if undoable => {
                 self.weigh_evidence();
-                self.enter_state(State::Undone { by: None });
+                self.enter_state(State::Undone {
+                    by: None,
+                    delivered: true,
+                });
             }
             _ => return self.no_row(),
         }
@@ -98,9 +101,14 @@ impl RecordDraft {
         let names_it =
             self.record.generation == generation && self.record.landed_attempt() == attempt;
         self.require(Rule::DeliveryNamesItsOutcome, names_it)?;
-        let lasts = self.record.terms.until == OperationLifetime::Delivery;
+        let terms = &self.record.terms;
+        let matters = terms.until == OperationLifetime::Delivery
+            || terms.undoing
+            || !self.record.handles.is_empty();
         match &mut self.record.state {
-            State::Landed { delivered, .. } if lasts => *delivered = true,
+            State::Landed { delivered, .. } | State::Undone { delivered, .. } if matters => {
+                *delivered = true;
+            }
             _ => return self.no_row(),
         }
         Ok(self.write_current())

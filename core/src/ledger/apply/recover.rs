@@ -113,7 +113,7 @@ impl RecordDraft {
         self.record.leased = RecordTime::ThisWrite;
         self.enter_state(State::Retrying);
         let lease_ms = right_ms(&self.record.terms);
-        let marks = self.record.terms.undoes.clone();
+        let marks = self.record.undoes.clone();
         self.write(Reply::Granted(Grant {
             fence,
             generation,

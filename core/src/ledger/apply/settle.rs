@@ -14,7 +14,7 @@ const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
 /// A settlement that finds no record writes it again, marked as rewritten: a landing must not be
 /// lost with a lost record.
 pub(super) fn rewrite_lost(settlement: &Settlement, rules: Rules) -> Transition {
-    let mut record = claim::new_record(&settlement.claim);
+    let mut record = claim::new_record(&settlement.claim, rules);
     record.rewritten = true;
     record.generation = settlement.generation;
     record.series = settlement.series;

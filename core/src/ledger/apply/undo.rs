@@ -1,20 +1,18 @@
 //! Undoing: the mark before the undoing operation is sent, and the undo after it landed.
 
 use super::{RecordDraft, Transition};
-use crate::ledger::{ClaimReply, OperationGeneration, Refusal, Rule, State};
-use crate::model::StoreKey;
+use crate::ledger::{ClaimReply, HandleOwner, OperationGeneration, Refusal, Rule, State};
 
 impl RecordDraft {
     pub(super) fn mark_undoing(
         mut self,
-        by: StoreKey,
-        generation: u32,
-        void_mark: Option<StoreKey>,
+        by: OperationGeneration,
+        of: &HandleOwner,
+        void_mark: Option<OperationGeneration>,
     ) -> Result<Transition, Refusal> {
-        self.require(
-            Rule::UndoNamesItsGeneration,
-            self.record.generation == generation,
-        )?;
+        let names_it = self.record.generation == of.of.generation
+            && self.record.landed_nonce() == Some(of.nonce);
+        self.require(Rule::UndoNamesItsGeneration, names_it)?;
         let State::Landed { undone_by, .. } = &self.record.state else {
             return self.no_row();
         };
@@ -30,7 +28,7 @@ impl RecordDraft {
 
     pub(super) fn undo(
         mut self,
-        by: StoreKey,
+        by: OperationGeneration,
         generation: u32,
         told_by_outcome: bool,
     ) -> Result<Transition, Refusal> {
@@ -38,15 +36,22 @@ impl RecordDraft {
             Rule::UndoNamesItsGeneration,
             self.record.generation == generation,
         )?;
-        let marked = match &self.record.state {
-            State::Landed { undone_by, .. } => *undone_by == Some(by),
+        let (marked, delivered) = match &self.record.state {
+            State::Landed {
+                undone_by,
+                delivered,
+                ..
+            } => (*undone_by == Some(by), *delivered),
             // Ageing drops the mark, so only the outcome of the undoing operation can name this one.
-            State::Tombstone { .. } => false,
+            State::Tombstone { delivered, .. } => (false, *delivered),
             State::Undone { .. } => return Ok(self.reply_recorded(ClaimReply::Undone)),
             _ => return self.no_row(),
         };
         self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
-        self.enter_state(State::Undone { by: Some(by) });
+        self.enter_state(State::Undone {
+            by: Some(by),
+            delivered,
+        });
         Ok(self.write_current())
     }
 
@@ -59,10 +64,9 @@ impl RecordDraft {
         let open = self.record.undid.contains(&of)
             || self
                 .record
-                .terms
                 .undoes
                 .iter()
-                .any(|undoing| undoing.of == of && !undoing.settled);
+                .any(|undoing| undoing.of.of == of && !undoing.settled);
         // A repeat after a crash is no error: the mark was removed before.
         if !open {
             let told = self.recorded_reply();
@@ -71,10 +75,9 @@ impl RecordDraft {
         self.record.undid.retain(|open| *open != of);
         for undoing in self
             .record
-            .terms
             .undoes
             .iter_mut()
-            .filter(|undoing| undoing.of == of)
+            .filter(|undoing| undoing.of.of == of)
         {
             undoing.settled = true;
         }

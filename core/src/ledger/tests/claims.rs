@@ -36,7 +36,7 @@ fn answer(desk: &Desk, claim: &Claim) -> String {
 }
 
 /// State, what the same content is told, what other content is told. `sends 1.2` is generation 1, series 2.
-const TOLD: [(&str, &str, &str); 19] = [
+const TOLD: [(&str, &str, &str); 20] = [
     ("started", "running", "conflict"),
     ("waiting", "running elsewhere", "conflict"),
     ("in doubt", "in doubt", "conflict"),
@@ -53,7 +53,8 @@ const TOLD: [(&str, &str, &str); 19] = [
     ("landed", "landed", "conflict"),
     ("delivered", "sends 2.1", "sends 2.1"),
     ("being undone", "being undone", "being undone"),
-    ("undone", "sends 2.1", "sends 2.1"),
+    ("undone by a call", "undone", "sends 2.1"),
+    ("undone by a person", "sends 2.1", "sends 2.1"),
     ("tombstone", "expired", "conflict"),
     ("alias", "elsewhere", "elsewhere"),
 ];

@@ -27,6 +27,26 @@ pub(super) fn generation(mark: u8, generation: u32) -> OperationGeneration {
     }
 }
 
+/// The landing of a generation of another operation, by the attempt `nonce(1)`.
+pub(super) fn owner(mark: u8, at: u32) -> HandleOwner {
+    HandleOwner {
+        of: generation(mark, at),
+        nonce: nonce(1),
+    }
+}
+
+/// The same, granted and landed so many milliseconds after the desk's clock began.
+pub(super) fn living(mark: u8, at: u32, after_ms: u64) -> LivingOwner {
+    let mut granted = Desk::new().now;
+    granted.wall_ms += after_ms;
+    granted.steady_ms += after_ms;
+    LivingOwner {
+        owner: owner(mark, at),
+        granted,
+        landed: granted,
+    }
+}
+
 pub(super) fn target(repeats: RepeatEffect, remembers_seconds: Option<u32>) -> Target {
     Target {
         places: vec![KeyPlace::Header("Idempotency-Key".to_owned())],
@@ -66,13 +86,14 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
                 digest: PolicyDigest::from_bytes([0; 32]),
                 key_epoch: 1,
             },
-            undoes: Vec::new(),
+            undoing: false,
             shadow: false,
         }
         .into(),
         facts: Vec::new(),
         read_undelivered: None,
         void_mark: None,
+        named: Vec::new(),
     }
 }
 
@@ -379,15 +400,26 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
             "being undone",
             then(settled(Effect::Landed), &|desk| {
                 desk.ask(&Command::MarkUndoing {
-                    by: key(7),
-                    generation: 1,
+                    by: generation(7, 1),
+                    of: owner(0, 1),
                     void_mark: None,
                 })
                 .unwrap();
             }),
         ),
         (
-            "undone",
+            "undone by a call",
+            then(settled(Effect::Landed), &|desk| {
+                desk.ask(&Command::Undo {
+                    by: generation(7, 1),
+                    generation: 1,
+                    told_by_outcome: true,
+                })
+                .unwrap();
+            }),
+        ),
+        (
+            "undone by a person",
             then(settled(Effect::Landed), &|desk| {
                 desk.decide(Decision::Undone).unwrap();
             }),

@@ -147,15 +147,18 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         (
             "mark undoing",
             Command::MarkUndoing {
-                by: key(7),
-                generation: desk.record().generation,
+                by: generation(7, 1),
+                of: HandleOwner {
+                    of: generation(0, desk.record().generation),
+                    nonce: desk.record().landed_nonce().unwrap(),
+                },
                 void_mark: None,
             },
         ),
         (
             "undo",
             Command::Undo {
-                by: key(7),
+                by: generation(7, 1),
                 generation: desk.record().generation,
                 told_by_outcome: false,
             },

@@ -38,12 +38,10 @@ fn claims() -> impl Strategy<Value = Claim> {
                 claim.terms.target = target;
                 claim.terms.attempt_seconds = seconds;
                 claim.read_undelivered = read_undelivered;
-                claim.void_mark = undoes.then(|| key(7));
+                claim.void_mark = undoes.then(|| generation(7, 1));
                 if undoes {
-                    claim.terms.undoes = vec![UndoTarget {
-                        of: generation(3, 1),
-                        settled: false,
-                    }];
+                    claim.terms.undoing = true;
+                    claim.named = vec![LivingOwners(vec![living(3, 1, 0)])];
                 }
                 if lasts { until_delivery(claim) } else { claim }
             },
@@ -125,9 +123,9 @@ fn commands() -> impl Strategy<Value = Command> {
         1 => fences().prop_map(|fence| Command::Hold { fence, outcome: None, reason: "trapped".to_owned() }),
         1 => Just(Command::Expire),
         1 => (1..4_u32, 1..5_u32).prop_map(|(generation, attempt)| Command::Deliver { generation, attempt }),
-        1 => marks.clone().prop_map(|(by, generation, void)| Command::MarkUndoing {
-            by: key(by), generation, void_mark: void.then(|| key(7)) }),
-        1 => marks.prop_map(|(by, generation, told_by_outcome)| Command::Undo { by: key(by), generation, told_by_outcome }),
+        1 => marks.clone().prop_map(|(by, at, void)| Command::MarkUndoing {
+            by: generation(by, 1), of: owner(3, at), void_mark: void.then(|| generation(7, 1)) }),
+        1 => marks.prop_map(|(by, at, told_by_outcome)| Command::Undo { by: generation(by, 1), generation: at, told_by_outcome }),
         1 => Just(Command::UndoWritten { of: generation(3, 1) }),
         1 => Just(Command::Age),
         1 => Just(Command::Erase),

@@ -331,13 +331,16 @@ fn a_second_effect_beside_what_stands_bars_the_next_generation_until_a_person_we
     );
     assert_eq!(desk.record().landed_evidence().count(), 1);
     desk.ask(&Command::MarkUndoing {
-        by: key(7),
-        generation: 1,
+        by: generation(7, 1),
+        of: HandleOwner {
+            nonce: nonce(2),
+            ..owner(0, 1)
+        },
         void_mark: None,
     })
     .unwrap();
     desk.ask(&Command::Undo {
-        by: key(7),
+        by: generation(7, 1),
         generation: 1,
         told_by_outcome: false,
     })

@@ -118,6 +118,7 @@ fn replayed(outcome: Option<Outcome>, effect: Effect, next: NextStep) -> Answer 
         about: about(),
         outcome,
         effect,
+        undo: None,
         next,
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     ledger::{ClaimReply, KeptOutcome, Record, Reply, State},
     model::{
         Answer, AnswerSubject, ConflictState, Effect, NextStep, OperatorSwitch, Outcome,
-        RecordStatus, RecordedOperation,
+        RecordStatus, RecordedOperation, UndoNote,
     },
 };
 
@@ -193,7 +193,12 @@ impl CallDriver {
             },
             // An undo that is in progress may still fail, so its target is replayed until then.
             ClaimReply::Landed | ClaimReply::BeingUndone { .. } => {
-                replayed(about, record, Effect::Landed, NextStep::Nothing)
+                let undo = self.undo_note.clone();
+                replayed(about, record, Effect::Landed, undo, NextStep::Nothing)
+            }
+            ClaimReply::Undone => {
+                let next = NextStep::CallAgain { after_ms: None };
+                replayed(about, record, Effect::Landed, self.undo_note.clone(), next)
             }
             ClaimReply::Refused { replay_ms } => {
                 let next = match replay_ms {
@@ -202,7 +207,7 @@ impl CallDriver {
                     },
                     None => NextStep::AskAPerson,
                 };
-                replayed(about, record, Effect::Refused, next)
+                replayed(about, record, Effect::Refused, None, next)
             }
             ClaimReply::Conflict => conflict(about, record)?,
             ClaimReply::Expired { landed } => Answer::Expired {
@@ -210,7 +215,7 @@ impl CallDriver {
                 landed_at_ms: landed.wall_ms,
                 next: NextStep::Nothing,
             },
-            ClaimReply::Released | ClaimReply::Undone | ClaimReply::Alias { .. } => {
+            ClaimReply::Released | ClaimReply::Alias { .. } => {
                 return Err(CallError::Internal(format!(
                     "the ledger answered a claim with `{reply:?}`"
                 )));
@@ -240,11 +245,18 @@ fn refused(error: MarkingError) -> Answer {
     }
 }
 
-fn replayed(about: AnswerSubject, record: &Record, effect: Effect, next: NextStep) -> Answer {
+fn replayed(
+    about: AnswerSubject,
+    record: &Record,
+    effect: Effect,
+    undo: Option<UndoNote>,
+    next: NextStep,
+) -> Answer {
     Answer::Replayed {
         about,
         outcome: whole_outcome(record.standing_outcome()),
         effect,
+        undo,
         next,
     }
 }

@@ -1,6 +1,10 @@
 //! What stays the same through a guarded call, and the decisions of its policy.
 
-use crate::runtime::{host::HostCore, ledger_client::AppliedCommand, tool::Tool};
+use crate::runtime::{
+    host::HostCore,
+    ledger_client::{AppliedCommand, error::LedgerError},
+    tool::Tool,
+};
 use crate::{
     engine::PolicyError,
     json,
@@ -20,6 +24,8 @@ pub(crate) struct CallContext {
     pub(crate) call: SharedValue<Call>,
     pub(crate) key: StoreKey,
     pub(crate) terms: SharedValue<OperationTerms>,
+    /// The handles of what the operation undoes.
+    pub(crate) undoes: Vec<String>,
 }
 
 impl CallContext {
@@ -38,6 +44,32 @@ impl CallContext {
             .collect()
     }
 
+    /// Returns a claim of the operation, for an attempt with this nonce, that takes what it undoes.
+    pub(crate) async fn claim_with_owners(
+        &self,
+        nonce: Nonce,
+        read_undelivered: Option<u32>,
+    ) -> Result<Arc<Claim>, LedgerError> {
+        let claim = self.claim(nonce, read_undelivered);
+        if self.undoes.is_empty() {
+            return Ok(claim);
+        }
+        let named = self
+            .host
+            .ledger
+            .living_owners(
+                &self.host.keys,
+                &self.tool.name_space,
+                self.call.tenant(),
+                &self.undoes,
+            )
+            .await?;
+        Ok(Arc::new(Claim {
+            named,
+            ..Arc::unwrap_or_clone(claim)
+        }))
+    }
+
     /// Returns a claim of the operation, for an attempt with this nonce.
     pub(crate) fn claim(&self, nonce: Nonce, read_undelivered: Option<u32>) -> Arc<Claim> {
         Arc::new(Claim {
@@ -48,6 +80,7 @@ impl CallContext {
             facts: self.facts(),
             read_undelivered,
             void_mark: None,
+            named: Vec::new(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Performs the guard's actions, and reports their results.
 
 mod requests;
+mod undo_note;
 
 use crate::runtime::{
     call::{
@@ -17,7 +18,7 @@ use crate::{
         GuardPolicyError, RecordReading,
     },
     ledger::{Claim, Grant, Record, Reply},
-    model::{Nonce, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
+    model::{Nonce, Outcome, Probe, ProbeVerdict, Recovery, UndoNote, Verdict},
 };
 use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
@@ -61,6 +62,8 @@ pub(crate) struct CallDriver {
     right: Option<SendRight>,
     /// The nonce of the probe in progress.
     probe: Option<Nonce>,
+    /// What the latest claim learned of undoing.
+    pub(crate) undo_note: Option<UndoNote>,
     begun: BootInstant,
 }
 
@@ -97,6 +100,7 @@ impl CallDriver {
             guard,
             right: None,
             probe: None,
+            undo_note: None,
             begun,
         });
         (driver, action)
@@ -119,12 +123,6 @@ impl CallDriver {
     /// Returns the guard's next action after `event`.
     pub(crate) fn step(&mut self, event: GuardEvent) -> GuardAction {
         self.guard.step(event, self.begun.elapsed_ms())
-    }
-
-    /// Returns the guard's next action after a claim that failed before it was made.
-    pub(crate) fn fail_claim(&mut self, error: LedgerError) -> GuardAction {
-        let claimed = Err(self.note_error(error));
-        self.step(GuardEvent::Claimed(claimed))
     }
 
     /// Performs `action` and what follows from it, up to where the caller has to act.

@@ -13,7 +13,7 @@ use crate::runtime::{
 };
 use crate::{
     key::{KeyError, KeyMode},
-    ledger::{OperationGeneration, OperationTerms, PolicyName, SharedValue, UndoTarget},
+    ledger::{OperationTerms, PolicyName, SharedValue},
     model::{Call, Durability, Operation, StoreKey},
     place::{self, KeyPlaceError},
 };
@@ -41,22 +41,10 @@ impl HostCore {
         if self.would_forget(&tool, &call) {
             return Ok(refuse_call(call.tool(), forgetful_ledger(call.tool())));
         }
-        let resolved = self
-            .ledger
-            .resolve_handles(
-                &self.keys,
-                &tool.name_space,
-                call.tenant(),
-                &operation.undoes,
-            )
-            .await;
-        let (undoes, failure) = match resolved {
-            Ok(undoes) => (undoes, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
         // Shared from here on by the record, the lease and the settlement.
         let call = SharedValue::from(call);
-        let (key, terms) = match self.operation_terms(&tool, &call, operation, &undoes) {
+        let undoes = operation.undoes.clone();
+        let (key, terms) = match self.operation_terms(&tool, &call, operation) {
             Ok(terms) => terms,
             Err(error) => return Ok(refuse_call(call.tool(), error.to_string())),
         };
@@ -66,12 +54,9 @@ impl HostCore {
             call,
             key,
             terms: terms.into(),
+            undoes,
         };
-        let (mut driver, mut action) = CallDriver::start(context, opening, begun);
-        if let Some(error) = failure {
-            // The key depends on what the operation undoes, so nothing can be claimed.
-            action = driver.fail_claim(error);
-        }
+        let (driver, action) = CallDriver::start(context, opening, begun);
         drive_call(driver, action).await
     }
 
@@ -93,27 +78,22 @@ impl HostCore {
         tool: &Tool,
         call: &SharedValue<Call>,
         operation: Operation,
-        undoes: &[OperationGeneration],
     ) -> Result<(StoreKey, OperationTerms), UnusableOperationError> {
         let keys = &self.keys;
         let name_space = &tool.name_space;
-        let key = keys.store_key(name_space, call, &operation, undoes)?;
-        let content = keys.fingerprint(name_space, call.tenant(), &operation)?;
+        let key = keys.store_key(name_space, call, &operation)?;
+        let content = keys.fingerprint(name_space, call, &operation)?;
         // Once the operation is claimed, a key without a place could not stop the call any more.
         if let Some(target) = &operation.target {
             place::check(&target.places, call.arguments())?;
         }
         let policy = tool.policy.description();
-        let undoes = undoes.iter().map(|of| UndoTarget {
-            of: *of,
-            settled: false,
-        });
         let terms = OperationTerms {
             content,
             call_digest: keys.call_digest(name_space, call, operation.scope),
             // Only what may be sent or probed again needs the call itself.
             call: operation.target.is_some().then(|| call.clone()),
-            operation: operation.name,
+            operation: operation.title(call).to_owned(),
             identity: if tool.keep_identity {
                 operation.identity
             } else {
@@ -130,7 +110,7 @@ impl HostCore {
                 digest: tool.policy.digest(),
                 key_epoch: policy.key_epoch,
             },
-            undoes: undoes.collect(),
+            undoing: !operation.undoes.is_empty(),
             shadow: keys.mode() == KeyMode::Shadow,
         };
         Ok((key, terms))

@@ -295,14 +295,19 @@ fn log_answer(answer: &Answer) {
     );
 }
 
-/// Returns the delivery to acknowledge, which matters only where the operation lasts until delivery.
+/// Returns the delivery to acknowledge, which matters where the operation lasts until delivery, may be undone, or undoes.
 fn delivery_of(driver: &CallDriver, answer: &Answer) -> Option<Delivery> {
     let applied = driver.latest.as_ref()?;
     let record = applied.record()?;
-    let landed = matches!(applied.reply, Reply::Told(ClaimReply::Landed));
+    let landed = matches!(
+        applied.reply,
+        Reply::Told(ClaimReply::Landed | ClaimReply::Undone)
+    );
     let has_outcome = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
-    let until_delivery = record.terms.until == OperationLifetime::Delivery;
-    if landed && has_outcome && until_delivery {
+    let matters = record.terms.until == OperationLifetime::Delivery
+        || record.terms.undoing
+        || !record.handles.is_empty();
+    if landed && has_outcome && matters {
         let ledger = driver.context.host.ledger.clone();
         Some(Delivery::to_record(ledger, AppliedCommand::clone(applied)))
     } else {

@@ -5,8 +5,11 @@ use crate::runtime::{
     ledger_client::{AppliedCommand, error::LedgerError},
 };
 use crate::{
-    ledger::{BoundedVerdict, Claim, Command, Grant, KeptOutcome, OperationGeneration, Settlement},
-    model::{Effect, Fingerprint, Outcome},
+    ledger::{
+        BoundedVerdict, Claim, Command, Grant, HandleOwner, KeptOutcome, OperationGeneration,
+        Settlement, undone_by_outcome,
+    },
+    model::{Effect, Fingerprint, Outcome, Stamp},
 };
 use sha2::{Digest, Sha256};
 use std::{io, sync::Arc, time::Duration};
@@ -24,6 +27,46 @@ pub(crate) struct GrantedAttempt<'a> {
     pub(crate) claim: &'a Arc<Claim>,
     /// The ledger's latest reply to this call.
     pub(crate) latest: &'a AppliedCommand,
+}
+
+/// An attempt that is about to be recorded as landed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LandedAttempt {
+    owner: HandleOwner,
+    /// When the first attempt under its key was granted.
+    granted: Stamp,
+}
+
+impl LandedAttempt {
+    fn settled(attempt: GrantedAttempt<'_>) -> Self {
+        let latest = attempt.latest;
+        let granted = latest.record().map(|record| record.first_started);
+        Self {
+            owner: HandleOwner {
+                of: OperationGeneration {
+                    key: latest.key,
+                    generation: attempt.grant.generation,
+                },
+                nonce: attempt.grant.fence.nonce,
+            },
+            granted: granted.map_or(latest.written, |granted| granted.at(latest.written)),
+        }
+    }
+
+    /// The last attempt, which a probe found landed.
+    pub(crate) fn found_by_probe(latest: &AppliedCommand) -> Option<Self> {
+        let record = latest.record()?;
+        Some(Self {
+            owner: HandleOwner {
+                of: OperationGeneration {
+                    key: latest.key,
+                    generation: record.generation,
+                },
+                nonce: record.last_attempt()?.fence.nonce,
+            },
+            granted: record.first_started.at(latest.written),
+        })
+    }
 }
 
 /// The outcome of an attempt, and its meaning.
@@ -67,7 +110,11 @@ impl CallContext {
         // Only a landing gives names to later calls, and undoes what it names.
         let (handles, undid) = if judged.verdict.effect() == Effect::Landed {
             let undid = self
-                .write_names(&judged.handles, &judged.undid, grant.generation)
+                .write_names(
+                    &judged.handles,
+                    &judged.undid,
+                    LandedAttempt::settled(attempt),
+                )
                 .await?;
             (judged.handles.clone(), undid)
         } else {
@@ -95,24 +142,20 @@ impl CallContext {
         &self,
         handles: &[String],
         undid: &[String],
-        generation: u32,
+        landing: LandedAttempt,
     ) -> Result<Vec<OperationGeneration>, LedgerError> {
         let ledger = &self.host.ledger;
         let keys = &self.host.keys;
         let name_space = &self.tool.name_space;
         let tenant = self.call.tenant();
-        let own = OperationGeneration {
-            key: self.key,
-            generation,
-        };
         // Resolved first: one of the new handles may name what this landing undid.
-        let undone = ledger
-            .resolve_handles(keys, name_space, tenant, undid)
+        let named = ledger
+            .living_owners(keys, name_space, tenant, undid)
             .await?;
         ledger
-            .write_handles(keys, name_space, tenant, handles, own)
+            .write_owner(keys, name_space, tenant, handles, landing.owner)
             .await?;
-        Ok(undone.into_iter().filter(|of| *of != own).collect())
+        Ok(undone_by_outcome(&named, landing.granted))
     }
 
     /// Returns the outcome as a record keeps it.

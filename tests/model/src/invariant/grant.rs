@@ -8,7 +8,10 @@ use semel_core::{
 
 use super::LedgerTransition;
 use crate::{
-    model::LedgerModel, plan::content_number, property::SafetyProperty, state::ModelState,
+    model::LedgerModel,
+    plan::{content_number, store_key},
+    property::SafetyProperty,
+    state::{ModelState, OperationIndex, TargetKey},
 };
 
 impl LedgerModel {
@@ -60,10 +63,11 @@ impl LedgerModel {
         // to it is out.
         let is_excused = state.history.allowed_effects + state.history.record_losses > 0;
         state.require(SafetyProperty::OneRight, !has_other_right || is_excused);
-        // The operations that undo have no generations of interest.
         if transition.operation > 0 {
-            return;
+            return self.check_undo_grant(state, transition.operation, grant);
         }
+        // Operation 0 is granted after each generation of operation 1 that has landed.
+        state.history.granted_since = state.history.undo_landed;
         let content = content_number(&claim.terms);
         self.check_content(state, content, generation);
         // This grant supersedes the refusal, so that later grants have nothing to respect.
@@ -78,15 +82,48 @@ impl LedgerModel {
             let is_delivered = self.plan.lifetime == OperationLifetime::Delivery
                 && state.history.delivered.contains(previous);
             state.require(SafetyProperty::DeliveredOrUndone, is_undone || is_delivered);
+            let undone_by_operation = transition
+                .record_before()
+                .is_some_and(|record| matches!(record.state, State::Undone { by: Some(_), .. }));
+            let is_known = state.history.delivered.contains(previous);
+            state.require(
+                SafetyProperty::UndoIsKnown,
+                !undone_by_operation || is_known,
+            );
             self.check_undo_order(state, generation);
         }
-        if self.plan.lifetime != OperationLifetime::Window {
+        if self.plan.lifetime != OperationLifetime::Window || self.plan.has_undo() {
             let first_read = transition
                 .call
                 .and_then(|call| state.running_call(call)?.first_read);
             let has_skipped = first_read
                 .is_some_and(|read| read < generation && !state.history.undone.contains(read));
             state.require(SafetyProperty::ReaderKeepsGeneration, !has_skipped);
+        }
+    }
+
+    /// Checks the grant of an operation that undoes, and notes what it took to undo.
+    fn check_undo_grant(&self, state: &mut ModelState, operation: OperationIndex, grant: &Grant) {
+        let generation = grant.generation;
+        let taken = grant
+            .marks
+            .first()
+            .filter(|mark| mark.of.of.key == store_key(0));
+        match taken {
+            Some(mark) => {
+                let undone = mark.of.of.generation;
+                state.history.taken.insert((operation, generation), undone);
+            }
+            None => {
+                state.history.taken.remove(&(operation, generation));
+            }
+        }
+        if operation == 1 && generation > 1 {
+            let previous = generation - 1;
+            let history = &state.history;
+            let is_due = history.undo_delivered.contains(previous)
+                && history.granted_since.contains(previous);
+            state.require(SafetyProperty::UndoOnceEach, is_due);
         }
     }
 
@@ -132,13 +169,17 @@ impl LedgerModel {
         );
     }
 
-    /// Checks that no declared undo of generation 1 may still be sent or arrive when generation 2
-    /// opens.
+    /// Checks that no declared undo of the generation before may still be sent or arrive when this
+    /// one opens.
     fn check_undo_order(&self, state: &mut ModelState, generation: u32) {
+        let taken = state.history.taken.clone();
+        let undoes_previous = |key: &TargetKey| {
+            taken.get(&(key.operation, key.generation)) == Some(&(generation - 1))
+        };
         let is_in_flight = state
             .requests
             .iter()
-            .any(|request| request.key.operation > 0 && !request.is_disowned);
+            .any(|request| undoes_previous(&request.key) && !request.is_disowned);
         // A right to send an undo is of no use before its mark: until then the guard does not run
         // the tool.
         let may_be_sent = state.running_calls().any(|(_, running)| {
@@ -148,13 +189,12 @@ impl LedgerModel {
             );
             let has_undo_right = running
                 .right
-                .is_some_and(|right| right.key.operation > 0 && right.is_usable(state.tick));
+                .is_some_and(|right| undoes_previous(&right.key) && right.is_usable(state.tick));
             runs_tool && has_undo_right
         });
-        let is_checked = self.plan.undo_is_declared && generation == 2;
         state.require(
             SafetyProperty::UndoBeforeNext,
-            !(is_checked && (is_in_flight || may_be_sent)),
+            !(is_in_flight || may_be_sent),
         );
     }
 

@@ -48,7 +48,11 @@ impl LedgerModel {
             return success_outcome(key.generation, request.content);
         }
         if self.plan.undo_is_declared {
-            state.history.undone.insert(1);
+            let taken = state.history.taken.get(&(key.operation, key.generation));
+            // Where the handle has another owner, that one is what the call undoes.
+            if let Some(taken) = taken.copied().filter(|_| !self.plan.has_other_owner) {
+                state.history.undone.insert(taken);
+            }
             return success_outcome(key.generation, request.content);
         }
         // An undeclared undo undoes the newest effect, which only its outcome names.
@@ -117,7 +121,7 @@ impl LedgerModel {
                 ServerErrorRule::ProveNothing,
             ),
             outcome: KeptOutcome::Whole(outcome),
-            handles: Vec::new(),
+            handles: self.plan.handles(operation),
             undid: Vec::new(),
             claim: Arc::new(self.plan.claim(call, request.fence.nonce)),
         };

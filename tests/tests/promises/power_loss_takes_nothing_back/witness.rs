@@ -162,7 +162,13 @@ impl Witness {
 
 /// Why a ledger that was opened takes no more.
 pub async fn cannot_write(store: &SqliteStore) -> Option<String> {
-    let entry = operation("acme", State::Undone { by: None });
+    let entry = operation(
+        "acme",
+        State::Undone {
+            by: None,
+            delivered: true,
+        },
+    );
     let created = store
         .create(
             key(u32::MAX),

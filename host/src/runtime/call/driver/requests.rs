@@ -1,7 +1,10 @@
 //! The commands of a guarded call to the ledger.
 
 use super::CallDriver;
-use crate::runtime::{call::settlement::JudgedOutcome, ledger_client::error::LedgerError};
+use crate::runtime::{
+    call::settlement::{JudgedOutcome, LandedAttempt},
+    ledger_client::error::LedgerError,
+};
 use crate::{
     guard::{GuardLedgerError, MarkingError, ProbeOutcome, RecordReading},
     ledger::{
@@ -19,15 +22,25 @@ impl CallDriver {
     ) -> Result<RecordReading, GuardLedgerError> {
         // Each claim has a nonce of its own, by which the record distinguishes its attempt from all others.
         let nonce = self.fresh_nonce()?;
-        let claim = self.context.claim(nonce, read_undelivered);
-        self.claim = Some(claim.clone());
-        let host = &self.context.host;
         // A caller that got its outcome may call again before its delivery is recorded.
-        host.delivery_marks
+        self.context
+            .host
+            .delivery_marks
             .wait_until_written(self.context.key)
             .await;
+        let claim = match self
+            .context
+            .claim_with_owners(nonce, read_undelivered)
+            .await
+        {
+            Ok(claim) => claim,
+            Err(error) => return Err(self.note_error(error)),
+        };
+        self.claim = Some(claim.clone());
+        let host = &self.context.host;
         let applied = host.ledger.claim(self.context.key, &claim).await;
         let reading = self.note_reply(applied)?;
+        self.undo_note = self.undo_note(&claim).await;
         // The host that landed the operation may have stopped before it wrote all undos.
         self.finish_undoes().await;
         Ok(reading)
@@ -183,8 +196,11 @@ impl CallDriver {
                 handles,
                 undid,
             } => {
-                let generation = self.record().map_or(0, |record| record.generation);
-                let names = self.context.write_names(&handles, &undid, generation).await;
+                let landing = self.latest.as_ref().and_then(LandedAttempt::found_by_probe);
+                let names = match landing {
+                    Some(landing) => self.context.write_names(&handles, &undid, landing).await,
+                    None => Ok(Vec::new()),
+                };
                 ProbeReport::Found {
                     outcome: self.context.kept_outcome(&outcome),
                     handles,
