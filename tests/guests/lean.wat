@@ -48,7 +48,7 @@
   ;; configure: ok. derive: ok, pass. Both are zeroes, at 1152.
 
   ;; derive: ok, once: name, identity, content, scope and until, window-seconds, attempt-seconds, target (none), …
-  (data (i32.const 1280) (i32 0 1  88 6  1408 1  0 0) (i8 0 0 0 0) (i32 3600 60) (i32 0 0 0 0 0 0 0 0) (i32 0 0 0 0))
+  (data (i32.const 1280) (i32 0 1  1 88 6  1408 1  0 0) (i8 0 0 0 0) (i32 3600 60) (i32 0 0 0 0 0 0 0 0) (i32 0 0 0 0))
   (data (i32.const 1408) (i32 96 5 104 2))
   ;; derive, configure and all others: err, with a text
   (data (i32.const 1440) (i32 1 112 16))

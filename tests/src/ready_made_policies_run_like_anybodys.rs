@@ -151,13 +151,13 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
     let policy = load_policy("hints", json!({})).await.unwrap();
     let call = call(json!({ "to": "A1", "note": "" })).with_fact("hint.read-only", json!(true));
     let guarded = derive_operation(&policy, &call);
-    let identity = [("note", json!([""])), ("to", json!("A1"))];
+    assert_eq!(guarded.name, None);
     assert_eq!(
         guarded.identity,
-        identity.map(|(name, value)| Field {
-            name: name.to_owned(),
-            value
-        })
+        [Field {
+            name: "arguments".to_owned(),
+            value: json!([{ "to": "A1", "note": "" }])
+        }]
     );
     assert_eq!(
         (guarded.scope, guarded.until),

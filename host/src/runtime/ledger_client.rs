@@ -45,6 +45,8 @@ pub(crate) struct AppliedCommand {
     pub(crate) now: Stamp,
     /// The host's time from before the ledger was read: rights count from here.
     pub(crate) asked: BootInstant,
+    /// True if this is the record of the operation that is about to undo the requested one.
+    pub(crate) is_undoer: bool,
 }
 
 impl AppliedCommand {
@@ -72,6 +74,8 @@ impl AppliedCommand {
                 }
             )
         });
+        // A caller has nothing to wait for of the operation that undoes its own.
+        let delivered = delivered || self.is_undoer;
         RecordReading {
             reply: self.reply.clone(),
             key: self.key,
@@ -152,6 +156,7 @@ impl EntryView {
             written: current.written,
             now,
             asked,
+            is_undoer: false,
         })
     }
 }
@@ -331,6 +336,7 @@ impl LedgerClient {
                         written,
                         now: written,
                         asked,
+                        is_undoer: false,
                     });
                 }
                 WriteOutcome::Lost(error, ..) if losses == LOSSES_MAX => return Err(error.into()),

@@ -304,7 +304,7 @@ async fn an_allocator_that_answers_nonsense_breaks_nothing() {
 /// An operation whose name and one value of identity lie where it says.
 fn operation(name: &str, value: &str, seconds: &str) -> Guest {
     let data = format!(
-        "(data (i32.const 2048) (i32 0 1  {name}  2304 1  0 0) (i8 0 0 0 0) (i32 {seconds}) (i32 0 0 0 0 0 0 0 0 0 0 0 0))
+        "(data (i32.const 2048) (i32 0 1  1 {name}  2304 1  0 0) (i8 0 0 0 0) (i32 {seconds}) (i32 0 0 0 0 0 0 0 0 0 0 0 0))
          (data (i32.const 2304) (i32 96 5 {value}))
          (data (i32.const 16384) \"{}\")",
         "[".repeat(200)

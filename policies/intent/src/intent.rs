@@ -78,8 +78,6 @@ impl Policy for Intent {
         Description::new("intent", env!("CARGO_PKG_VERSION"))
             .summary("declarative: settings name an operation's arguments and its answers' meaning")
             .tool("*")
-            // 2: identities are compared as text, sets count repeats, days are those written.
-            .key_epoch(2)
             .settings_schema(include_str!("../settings.schema.json"))
     }
 

@@ -128,7 +128,7 @@ async fn a_policy_that_asks_for_the_world_is_not_loaded_and_told_why() {
 async fn an_identity_that_is_none_is_refused_with_the_fields_name() {
     let fields = |list: &str, count: u32| {
         format!(
-            "(data (i32.const 2048) (i32 0 1 88 6 2176 {count} 0 0) (i8 0 0 0 0) (i32 3600 60) (i32 0 0 0 0 0 0 0 0) \
+            "(data (i32.const 2048) (i32 0 1  1 88 6  2176 {count}  0 0) (i8 0 0 0 0) (i32 3600 60) (i32 0 0 0 0 0 0 0 0) \
              (i32 0 0 0 0)) (data (i32.const 2176) (i32 {list})) (data (i32.const 2304) \"null\\22\\22\")"
         )
     };

@@ -54,6 +54,8 @@ impl CallContext {
         if self.undoes.is_empty() {
             return Ok(claim);
         }
+        // What this call undoes may have been given to its caller a moment ago.
+        self.host.delivery_marks.wait_until_all_written().await;
         let named = self
             .host
             .ledger

@@ -109,6 +109,14 @@ impl DeliveryMarks {
         });
     }
 
+    /// Waits until every mark is written that is being written now.
+    pub(crate) async fn wait_until_all_written(&self) {
+        let writing: Vec<_> = self.0.lock().values().cloned().collect();
+        for mut mark in writing {
+            let _ = mark.changed().await;
+        }
+    }
+
     /// Waits until no mark is being written for `key`.
     pub(crate) async fn wait_until_written(&self, key: StoreKey) {
         let writing = self.0.lock().get(&key).cloned();

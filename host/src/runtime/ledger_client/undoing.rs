@@ -81,6 +81,7 @@ impl LedgerClient {
                     written: stored.written,
                     now,
                     asked: BootInstant::now(),
+                    is_undoer: true,
                 })
             }
             Err(error) => return Err(error),
@@ -110,6 +111,7 @@ impl LedgerClient {
         };
         Ok(UndoerState::Open(Box::new(AppliedCommand {
             reply: Reply::Told(reply),
+            is_undoer: true,
             ..applied
         })))
     }

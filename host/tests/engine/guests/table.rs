@@ -52,7 +52,7 @@ fn operates(
     comes_to: &'static str,
 ) -> Case {
     let data = format!(
-        "(data (i32.const 2048) (i32 0 1  {of}  2304 1  0 0) {small} (i32 0 0 0 0 0 0 0 0 0 0 0 0))
+        "(data (i32.const 2048) (i32 0 1  1 {of}  2304 1  0 0) {small} (i32 0 0 0 0 0 0 0 0 0 0 0 0))
          (data (i32.const 2304) (i32 {identity})) {texts}"
     );
     case(
