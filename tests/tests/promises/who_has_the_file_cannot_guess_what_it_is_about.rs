@@ -127,7 +127,7 @@ impl Message {
         Self(Vec::new())
             .text("semel")
             .text(purpose)
-            .number(1)
+            .number(2)
             .text("enforce")
     }
 
@@ -150,20 +150,27 @@ impl Message {
         self.bytes(text.as_bytes())
     }
 
+    /// The action: the operation named `charge`.
+    fn the_charge(self) -> Self {
+        self.text("operation").text("charge")
+    }
+
     fn digest(self) -> Key {
         Sha256::digest(self.0).into()
     }
 }
 
 fn store_key(order: u32) -> Key {
-    let message = Message::for_the_tenant("operation")
+    let no_handles = 0;
+    let no_instances = 0;
+    Message::for_the_tenant("operation")
         .text("tenant")
-        .text("charge");
-    message
+        .the_charge()
         .number(1)
         .text("order_id")
         .text(&format!("\"order-{order:04}\""))
-        .number(0)
+        .number(no_handles)
+        .number(no_instances)
         .digest()
 }
 
@@ -186,8 +193,8 @@ fn banks_key(order: u32) -> String {
 }
 
 fn fingerprint(amount: u32) -> Key {
-    let message = Message::for_the_tenant("content").text("charge");
-    message
+    Message::for_the_tenant("content")
+        .the_charge()
         .number(1)
         .text("amount")
         .text(&format!("\"{amount}\""))

@@ -107,6 +107,10 @@ impl RecordDraft {
             || !self.record.handles.is_empty();
         match &mut self.record.state {
             State::Landed { delivered, .. } | State::Undone { delivered, .. } if matters => {
+                if *delivered {
+                    let told = self.recorded_reply();
+                    return Ok(self.reply_recorded(told));
+                }
                 *delivered = true;
             }
             _ => return self.no_row(),

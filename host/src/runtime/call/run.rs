@@ -13,7 +13,7 @@ use crate::runtime::{
 };
 use crate::{
     guard::{CallEnd, GuardAction, GuardEvent},
-    ledger::{ClaimReply, Grant, Reply},
+    ledger::{ClaimReply, Grant, Reply, State},
     model::{Answer, Call, NextStep, OperationLifetime, Outcome, UnguardedReason},
 };
 use semel_store::{
@@ -304,10 +304,20 @@ fn delivery_of(driver: &CallDriver, answer: &Answer) -> Option<Delivery> {
         Reply::Told(ClaimReply::Landed | ClaimReply::Undone)
     );
     let has_outcome = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
+    let is_delivered = matches!(
+        record.state,
+        State::Landed {
+            delivered: true,
+            ..
+        } | State::Undone {
+            delivered: true,
+            ..
+        }
+    );
     let matters = record.terms.until == OperationLifetime::Delivery
         || record.terms.undoing
         || !record.handles.is_empty();
-    if landed && has_outcome && matters {
+    if landed && has_outcome && matters && !is_delivered {
         let ledger = driver.context.host.ledger.clone();
         Some(Delivery::to_record(ledger, AppliedCommand::clone(applied)))
     } else {
