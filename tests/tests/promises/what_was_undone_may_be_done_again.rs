@@ -3,7 +3,7 @@
 
 use crate::world::{failing, intent, memory, policy};
 use semel::{
-    model::{Answer, Boot, Call, Outcome, RecordStatus},
+    model::{Answer, Boot, Call, Outcome, RecordStatus, UndoNote},
     runtime::{CallStep, Semel, Tool},
     store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
@@ -232,6 +232,181 @@ async fn a_booking_that_is_no_longer_remembered_can_still_be_cancelled() {
     );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 1));
     assert_eq!(house.counts(), (2, 1));
+}
+
+/// A store whose clock stands still until a test moves it.
+fn store_with_clock() -> (Arc<dyn Store>, Arc<SettableClock>) {
+    let clock = Arc::new(SettableClock::new(ClockReading {
+        wall_ms: 1_800_000_000_000,
+        steady_ms: 5_000,
+        boot: Boot(1),
+    }));
+    let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (Arc::new(store), clock)
+}
+
+/// A tool of the hotel whose bookings all have one name, as in an itinerary.
+async fn itinerary_on(store: Arc<dyn Store>) -> Semel {
+    let book = intent(
+        json!({ "operation": "book", "identity": ["trip"], "handles": ["itinerary/{arguments:/itinerary}"] }),
+    )
+    .await;
+    let cancel = json!({ "operation": "cancel", "identity": ["itinerary"], "undoes": ["itinerary/{/itinerary}"] });
+    let cancel = Tool {
+        name_space: book.name_space.clone(),
+        allowance: book.allowance.clone(),
+        ..Tool::new(policy("intent", cancel).await)
+    };
+    Semel::builder(store)
+        .tool(["book"], book)
+        .tool(["cancel"], cancel)
+        .open()
+        .await
+        .unwrap()
+}
+
+fn book(trip: &str) -> Call {
+    Call::new("book", json!({ "trip": trip, "itinerary": "I1" })).unwrap()
+}
+
+fn cancel_itinerary() -> Call {
+    Call::new("cancel", json!({ "itinerary": "I1" })).unwrap()
+}
+
+async fn land(semel: &Semel, call: Call) -> Answer {
+    semel
+        .call(call, |_| async { Outcome::Returned(json!({ "ok": true })) })
+        .await
+        .unwrap()
+}
+
+fn undo_note(answer: &Answer) -> Option<&UndoNote> {
+    match answer {
+        Answer::Replayed { undo, .. } => undo.as_ref(),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn booking_and_cancelling_by_one_name_goes_on_for_ever() {
+    let (store, clock) = store_with_clock();
+    let semel = itinerary_on(store).await;
+    for generation in 1..=4 {
+        for call in [book("paris"), cancel_itinerary()] {
+            clock.advance(Duration::from_secs(1));
+            let first = land(&semel, call.clone()).await;
+            assert_eq!(told(&first), ("executed", generation), "{first:?}");
+            let second = land(&semel, call).await;
+            assert_eq!(told(&second), ("replayed", generation), "{second:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_beside_the_booking_is_one_cancel_and_undoes_nothing() {
+    let (store, clock) = store_with_clock();
+    let semel = itinerary_on(store).await;
+    let CallStep::Run(booking) = semel.begin(book("paris")).await.unwrap() else {
+        panic!("a run")
+    };
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        told(&land(&semel, cancel_itinerary()).await),
+        ("executed", 1)
+    );
+    clock.advance(Duration::from_secs(1));
+    let booked = booking
+        .finish(Outcome::Returned(json!({ "ok": true })))
+        .await;
+    assert_eq!(told(&booked.unwrap().answer), ("executed", 1));
+    clock.advance(Duration::from_secs(1));
+    let again = land(&semel, cancel_itinerary()).await;
+    assert_eq!(told(&again), ("replayed", 1));
+    let Some(UndoNote::StillStanding {
+        handle, operation, ..
+    }) = undo_note(&again)
+    else {
+        panic!("{again:?}")
+    };
+    assert_eq!(
+        (handle.as_str(), operation.as_str()),
+        ("itinerary/I1", "book")
+    );
+    assert_eq!(told(&land(&semel, book("paris")).await), ("replayed", 1));
+}
+
+#[tokio::test]
+async fn a_name_of_two_bookings_undoes_neither() {
+    let (store, clock) = store_with_clock();
+    let semel = itinerary_on(store).await;
+    for trip in ["paris", "rome"] {
+        assert_eq!(told(&land(&semel, book(trip)).await), ("executed", 1));
+    }
+    clock.advance(Duration::from_secs(1));
+    for word in ["executed", "replayed"] {
+        assert_eq!(told(&land(&semel, cancel_itinerary()).await), (word, 1));
+    }
+    for trip in ["paris", "rome"] {
+        assert_eq!(told(&land(&semel, book(trip)).await), ("replayed", 1));
+    }
+}
+
+#[tokio::test]
+async fn two_partial_refunds_of_one_charge_are_two() {
+    let charge = intent(json!({ "identity": ["order"], "handles": ["charge/{/id}"] })).await;
+    let refund =
+        json!({ "identity": ["refund_id"], "content": ["amount"], "undoes": ["charge/{/charge}"] });
+    let refund = Tool {
+        name_space: charge.name_space.clone(),
+        ..Tool::new(policy("intent", refund).await)
+    };
+    let semel = Semel::builder(memory())
+        .tool(["charge"], charge)
+        .tool(["refund"], refund)
+        .open()
+        .await
+        .unwrap();
+    let charge = Call::new("charge", json!({ "order": "o-7" })).unwrap();
+    let charged = semel
+        .call(charge, |_| async {
+            Outcome::Returned(json!({ "id": "ch_1" }))
+        })
+        .await
+        .unwrap();
+    assert_eq!(told(&charged), ("executed", 1));
+    for id in ["r1", "r2"] {
+        let refund = || {
+            let part = json!({ "refund_id": id, "charge": "ch_1", "amount": 5 });
+            Call::new("refund", part).unwrap()
+        };
+        for word in ["executed", "replayed"] {
+            assert_eq!(told(&land(&semel, refund()).await), (word, 1), "{id}");
+        }
+    }
+}
+
+/// The customer's program lost the answer to its booking, and someone else has cancelled it since. Booking it
+/// again unasked would be a second sending.
+#[tokio::test]
+async fn what_was_undone_before_its_answer_arrived_is_said_to_be_undone() {
+    let (semel, house) = (hotel().await, House::default());
+    let CallStep::Run(reserving) = semel.begin(reserve()).await.unwrap() else {
+        panic!("a run")
+    };
+    let outcome = house.serve("reserve", &json!({ "guest": "mia" }));
+    // Its caller drops the answer, so the delivery is never acknowledged.
+    drop(reserving.finish(outcome).await.unwrap());
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("executed", 1)
+    );
+    let undone = ask(&semel, &house, reserve()).await;
+    assert_eq!(told(&undone), ("replayed", 1));
+    let Some(UndoNote::Undone { by, .. }) = undo_note(&undone) else {
+        panic!("{undone:?}")
+    };
+    assert_eq!(by.as_deref(), Some("cancel"));
+    assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 2));
 }
 
 /// A cancel is several writes: the claim, the mark at the booking, the outcome, the undo at the
