@@ -61,7 +61,7 @@ impl KeyMode {
 ///     name: "refund".to_owned(),
 ///     identity: vec![Field {
 ///         name: "order".to_owned(),
-///         value: json!(order),
+///         value: order.into(),
 ///     }],
 ///     content: Vec::new(),
 ///     scope: Scope::Tenant,
@@ -172,7 +172,7 @@ impl KeyScheme {
     ///
     /// # Errors
     ///
-    /// If the content is too large, names a field twice, or holds an integer that is not exact everywhere.
+    /// If the content is too large or names a field twice.
     pub fn fingerprint(
         &self,
         name_space: &str,

@@ -106,12 +106,12 @@ async fn intent_judges_recovers_and_weighs() {
     let policy = load_intent().await;
     let call = booking(json!(10), &["HAT136"]);
     let judge = |outcome| policy.judge(&call, &attempt(outcome)).unwrap();
-    let landed = judge(Outcome::Returned(json!({ "reservation_id": "HATHAT" })));
+    let landed = judge(Outcome::returned(json!({ "reservation_id": "HATHAT" })));
     assert_eq!(
         (landed.effect, landed.handles),
         (Effect::Landed, vec!["reservation/HATHAT".to_owned()])
     );
-    let absent = judge(Outcome::Returned(json!(
+    let absent = judge(Outcome::returned(json!(
         "Error: payment amount does not add up"
     )));
     assert_eq!(
@@ -140,7 +140,7 @@ async fn intent_judges_recovers_and_weighs() {
             &call,
             &forgotten,
             &probe,
-            &Outcome::Returned(json!({ "id": 7 })),
+            &Outcome::returned(json!({ "id": 7 })),
         )
         .unwrap();
     assert_eq!(found, ProbeVerdict::Landed(json!({ "id": 7 })));
@@ -175,7 +175,7 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
         Recovery::Hold(_)
     ));
     let found = policy
-        .weigh(&call, &lost, &probe(), &Outcome::Returned(json!({})))
+        .weigh(&call, &lost, &probe(), &Outcome::returned(json!({})))
         .unwrap();
     assert!(matches!(found, ProbeVerdict::Conflicting(_)));
 }

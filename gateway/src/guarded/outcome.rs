@@ -224,7 +224,7 @@ mod tests {
     fn an_outcome_without_a_response_becomes_a_result() {
         let results = [
             (
-                Outcome::Returned(json!("re_1")),
+                Outcome::returned(json!("re_1")),
                 r#"{"content":[{"text":"\"re_1\"","type":"text"}],"isError":false}"#,
             ),
             (

@@ -101,7 +101,7 @@ async fn every_function_about_attempts_is_asked() {
         arguments: json!({}),
     };
     assert_eq!(
-        policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!([]))),
+        policy.weigh(&call, &attempts, &probe, &Outcome::returned(json!([]))),
         Ok(ProbeVerdict::Absent)
     );
 }

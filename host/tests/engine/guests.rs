@@ -105,7 +105,7 @@ fn ask(policy: &Policy, asked: PolicyFunction) -> Result<(), PolicyError> {
         PolicyFunction::Judge => policy.judge(&call, &attempts).map(drop),
         PolicyFunction::Recover => policy.recover(&call, &attempts).map(drop),
         PolicyFunction::Weigh => policy
-            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .weigh(&call, &attempts, &probe, &Outcome::returned(json!({})))
             .map(drop),
         _ => policy.derive(&call).map(drop),
     }

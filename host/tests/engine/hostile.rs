@@ -72,7 +72,7 @@ fn ask(policy: &Policy, function: PolicyFunction) -> Option<PolicyError> {
         PolicyFunction::Judge => policy.judge(&call, &attempts).err(),
         PolicyFunction::Recover => policy.recover(&call, &attempts).err(),
         PolicyFunction::Weigh => policy
-            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .weigh(&call, &attempts, &probe, &Outcome::returned(json!({})))
             .err(),
         _ => policy.derive(&call).err(),
     }

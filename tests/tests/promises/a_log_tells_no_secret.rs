@@ -54,7 +54,7 @@ fn call(order: &str, amount: Value) -> Call {
 }
 
 fn landed() -> Outcome {
-    Outcome::Returned(json!({ "id": told_in("an outcome") }))
+    Outcome::returned(json!({ "id": told_in("an outcome") }))
 }
 
 fn failed(code: &str) -> Outcome {

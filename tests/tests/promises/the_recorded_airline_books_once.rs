@@ -179,7 +179,7 @@ async fn ask(semel: &Semel, airline: &Airline, call: Call) -> Answer {
     let tool = call.tool().to_owned();
     let run = |ticket: Ticket| {
         let answer = airline.serve(&tool, &Value::Object(ticket.arguments));
-        async move { Outcome::Returned(json!(answer)) }
+        async move { Outcome::returned(json!(answer)) }
     };
     semel.call(call, run).await.unwrap()
 }
@@ -232,7 +232,7 @@ async fn as_recorded_the_trip_is_booked_once() {
     else {
         panic!("{answer:?}")
     };
-    assert_eq!(*outcome, Outcome::Returned(json!(failed.answer)));
+    assert_eq!(*outcome, Outcome::returned(json!(failed.answer)));
 
     let landed = ask(&semel, &airline, next().call()).await;
     assert!(

@@ -62,11 +62,11 @@ impl Prober for List {
 }
 
 fn there() -> Outcome {
-    Outcome::Returned(json!([{ "id": "ch_1", "reference": "THE KEY" }]))
+    Outcome::returned(json!([{ "id": "ch_1", "reference": "THE KEY" }]))
 }
 
 fn nothing() -> Outcome {
-    Outcome::Returned(json!([]))
+    Outcome::returned(json!([]))
 }
 
 fn settings() -> Value {

@@ -27,11 +27,11 @@ impl House {
             let mut reserved = self.reserved.lock().unwrap();
             let id = format!("R{}", reserved.len() + 1);
             reserved.push(id.clone());
-            return Outcome::Returned(json!({ "id": id }));
+            return Outcome::returned(json!({ "id": id }));
         }
         let id = arguments["id"].as_str().unwrap().to_owned();
         self.cancelled.lock().unwrap().push(id.clone());
-        Outcome::Returned(json!({ "id": id, "status": "cancelled" }))
+        Outcome::returned(json!({ "id": id, "status": "cancelled" }))
     }
 
     fn counts(&self) -> (usize, usize) {

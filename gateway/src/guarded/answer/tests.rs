@@ -31,7 +31,7 @@ fn unrecorded() -> AnswerSubject {
 }
 
 fn result(text: &str) -> Outcome {
-    Outcome::Returned(json!({ "content": [{ "type": "text", "text": text }] }))
+    Outcome::returned(json!({ "content": [{ "type": "text", "text": text }] }))
 }
 
 fn failure(text: &str) -> Outcome {
