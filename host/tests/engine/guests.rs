@@ -99,7 +99,7 @@ fn ask(policy: &Policy, asked: PolicyFunction) -> Result<(), PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     };
     match asked {
         PolicyFunction::Judge => policy.judge(&call, &attempts).map(drop),

@@ -66,7 +66,7 @@ fn ask(policy: &Policy, function: PolicyFunction) -> Option<PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     };
     match function {
         PolicyFunction::Judge => policy.judge(&call, &attempts).err(),

@@ -127,7 +127,7 @@ fn text_member<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn parse_text(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
+    Value::parse(text).ok()
 }
 
 /// Returns the wrapped value: the structured content or the text of a result of the Model Context

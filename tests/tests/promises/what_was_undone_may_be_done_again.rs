@@ -2,13 +2,14 @@
 //! first, and the customer stays at home. To a key made afresh it is new, and so would a retry have been.
 
 use crate::world::{failing, intent, memory, policy};
+use semel::json::JsonValue;
 use semel::{
     model::{Answer, Boot, Call, Outcome, RecordStatus},
     runtime::{CallStep, Semel, Tool},
     store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
 use semel_conformance::INJECTED_FAILURES;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,7 +23,7 @@ struct House {
 }
 
 impl House {
-    fn serve(&self, tool: &str, arguments: &Value) -> Outcome {
+    fn serve(&self, tool: &str, arguments: &JsonValue) -> Outcome {
         if tool == "reserve" {
             let mut reserved = self.reserved.lock().unwrap();
             let id = format!("R{}", reserved.len() + 1);
@@ -78,7 +79,7 @@ fn cancel(id: &str) -> Call {
 async fn ask(semel: &Semel, house: &House, call: Call) -> Answer {
     let tool = call.tool().to_owned();
     let run = |ticket: semel::runtime::Ticket| {
-        let outcome = house.serve(&tool, &Value::Object(ticket.arguments));
+        let outcome = house.serve(&tool, &JsonValue::Object(ticket.arguments));
         async move { outcome }
     };
     semel.call(call, run).await.unwrap()
@@ -151,7 +152,7 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiting.is_finished());
-    let outcome = house.serve("cancel", &json!({ "id": "R1" }));
+    let outcome = house.serve("cancel", &json!({ "id": "R1" }).into());
     assert_eq!(
         cancelling.finish(outcome).await.unwrap().answer.word(),
         "executed"
@@ -159,7 +160,7 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
     let CallStep::Run(again) = waiting.await.unwrap() else {
         panic!("a run")
     };
-    let outcome = house.serve("reserve", &json!({}));
+    let outcome = house.serve("reserve", &json!({}).into());
     assert_eq!(
         told(&again.finish(outcome).await.unwrap().answer),
         ("executed", 2)
@@ -248,7 +249,7 @@ async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
             ask(&semel, &house, reserve()).await;
             store.count();
             let run = |_| {
-                let outcome = house.serve("cancel", &json!({ "id": "R1" }));
+                let outcome = house.serve("cancel", &json!({ "id": "R1" }).into());
                 async move { outcome }
             };
             let first = semel.call(cancel("R1"), run).await;

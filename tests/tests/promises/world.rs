@@ -230,7 +230,7 @@ impl Bank {
             books.replies_to_lose -= 1;
             return Outcome::no_answer("timed out after 30 s");
         }
-        Outcome::Returned(charge)
+        Outcome::returned(charge)
     }
 }
 
