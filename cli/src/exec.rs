@@ -41,7 +41,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a command at most once per operation; repeats get the recorded result
 ///
-/// The command gets the arguments on its stdin, as they are written here but for the key, and a line end. Its environment holds `SEMEL_KEY`,
+/// The command gets the arguments on its stdin, as they are written but for the key, and a line end. Its environment holds `SEMEL_KEY`,
 /// `SEMEL_ATTEMPT` and `SEMEL_OPERATION`. `SEMEL_KEY` is an idempotency key: send it along, so that the system behind
 /// the command recognises repeats. A call that its policy does not guard has none of the three.
 #[derive(Debug, clap::Args)]

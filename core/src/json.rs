@@ -5,6 +5,7 @@
 //! policies. Numbers are exact: no digit of a [`JsonNumber`] is lost. There is no schema here, and no I/O.
 
 mod canonical;
+mod convert;
 mod document;
 mod number;
 mod read;

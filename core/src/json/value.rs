@@ -1,6 +1,7 @@
 //! A JSON value in memory, with numbers that keep their digits.
 
-use super::{JsonNumber, canonical};
+use super::JsonNumber;
+use super::canonical;
 use std::{collections::BTreeMap, fmt, ops::Index};
 
 /// The members of a JSON object, by name.
@@ -167,34 +168,6 @@ impl Index<usize> for JsonValue {
         self.as_array()
             .and_then(|items| items.get(place))
             .unwrap_or(&NULL)
-    }
-}
-
-impl From<serde_json::Value> for JsonValue {
-    fn from(value: serde_json::Value) -> Self {
-        match value {
-            serde_json::Value::Null => Self::Null,
-            serde_json::Value::Bool(value) => Self::Bool(value),
-            serde_json::Value::Number(number) => Self::Number(JsonNumber::from(&number)),
-            serde_json::Value::String(text) => Self::String(text),
-            serde_json::Value::Array(items) => {
-                Self::Array(items.into_iter().map(Self::from).collect())
-            }
-            serde_json::Value::Object(members) => Self::Object(members_of(members)),
-        }
-    }
-}
-
-fn members_of(members: serde_json::Map<String, serde_json::Value>) -> JsonMap {
-    members
-        .into_iter()
-        .map(|(name, member)| (name, JsonValue::from(member)))
-        .collect()
-}
-
-impl From<serde_json::Map<String, serde_json::Value>> for JsonValue {
-    fn from(members: serde_json::Map<String, serde_json::Value>) -> Self {
-        Self::Object(members_of(members))
     }
 }
 
