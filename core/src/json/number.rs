@@ -251,7 +251,7 @@ impl<'t> NumberForm<'t> {
             zeros(text, self.exponent);
         } else if point > 0 && point <= PLAIN_DIGITS_MAX {
             self.put_with_point(text, usize::try_from(point).unwrap_or(0));
-        } else if point <= 0 && -point <= PLAIN_ZEROS_MAX {
+        } else if (-PLAIN_ZEROS_MAX..=0).contains(&point) {
             text.push_str("0.");
             zeros(text, -point);
             text.extend(self.digits());

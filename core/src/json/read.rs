@@ -215,7 +215,7 @@ impl<'de> Visitor<'de> for ValueNode<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
     use crate::json::canonical;
     use proptest::prelude::*;

@@ -11,7 +11,8 @@ pub type JsonMap = BTreeMap<String, JsonValue>;
 /// are written, and are equal where their values are.
 ///
 /// A `serde_json::Value`, such as the `json!` macro makes, converts to it with `From`. [`JsonValue::deserialize_into`]
-/// converts it to other types.
+/// converts it to other types. Of a `JsonValue` *within* `json!` a number has the digits of a `serde_json::Number` only, and
+/// one beyond its range is an error there: insert it into a [`JsonMap`] instead.
 ///
 /// # Examples
 /// ```
@@ -173,7 +174,8 @@ impl Index<usize> for JsonValue {
 
 impl PartialEq<serde_json::Value> for JsonValue {
     fn eq(&self, other: &serde_json::Value) -> bool {
-        *self == Self::from(other.clone())
+        let other = Self::from(other.clone());
+        *self == other
     }
 }
 

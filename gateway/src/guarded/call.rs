@@ -469,3 +469,38 @@ fn error_answer(error: &CallError) -> Answer {
         next,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_server_gets_the_arguments_as_the_client_wrote_them_with_only_the_key_put_in() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call", "params":{"name":"pay","arguments":{ "z":1.10, "id" : 9007199254740993,"t":"\u0041"}}}"#;
+        let message = Message::read(text).unwrap();
+        let id = message.id().cloned().unwrap();
+        let request = ToolCallRequest::parse(id, message).unwrap();
+        let call = Call::new("pay", request.arguments.clone()).unwrap();
+        let mut ticket = Ticket::unguarded(&call);
+        assert_eq!(request.with_ticket(&ticket, false).unwrap().text(), text);
+        ticket.arguments_json = ticket.arguments_json.replace('}', r#","key":"K"}"#);
+        assert_eq!(
+            request.with_ticket(&ticket, false).unwrap().text(),
+            text.replace(r#""\u0041"}"#, r#""\u0041","key":"K"}"#)
+        );
+    }
+
+    #[test]
+    fn a_number_past_the_limits_is_refused_in_words() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"pay","arguments":{"n":1e1000001}}}"#;
+        let message = Message::read(text).unwrap();
+        let refused = ToolCallRequest::parse(RequestId::Number(7), message).err();
+        let refused = refused.map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            refused.contains("line 1, column 6 holds a number with an exponent beyond 1000000"),
+            "{refused}"
+        );
+    }
+}

@@ -54,7 +54,7 @@ fn one_form(text: &str) -> String {
         push_zeros(&mut form, parts.exponent);
     } else if point > 0 && point <= PLAIN_DIGITS {
         push_with_point(&mut form, &parts.digits, point);
-    } else if point <= 0 && point >= -PLAIN_ZEROS {
+    } else if (-PLAIN_ZEROS..=0).contains(&point) {
         form.push_str("0.");
         push_zeros(&mut form, -point);
         form.push_str(&parts.digits);

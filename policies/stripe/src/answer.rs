@@ -92,7 +92,7 @@ impl StripeError {
         Some(Self {
             status: ["statusCode", "status", "http_status"]
                 .iter()
-                .find_map(|name| error.get(*name)?.as_u64()),
+                .find_map(|name| error.get(name)?.as_u64()),
             kind: Some(kind.to_owned()),
             code: text_member(error, "code").map(str::to_owned),
             message: text_member(error, "message").unwrap_or_default().to_owned(),
