@@ -62,7 +62,7 @@ pub(crate) fn refund_call(order: u64) -> Result<Call> {
 
 /// The tool's answer to a refund.
 pub(crate) fn refund_outcome() -> Outcome {
-    Outcome::Returned(json!({ "id": "re_8812", "status": "succeeded", "amount": "129.90" }))
+    Outcome::returned(json!({ "id": "re_8812", "status": "succeeded", "amount": "129.90" }))
 }
 
 /// Loads a ready-made policy with these settings.

@@ -21,7 +21,7 @@ use crate::{
 use call_report::CallReport;
 use child::{ChildCommand, CommandResult};
 use semel::{
-    json::{self, JsonLimits},
+    json::{JsonDocument, JsonLimits},
     model::{Call, Durability, Outcome, Run, Tenant, ToolMode},
     runtime::{CallError, CallStep, Semel, Ticket, ToolRun},
 };
@@ -41,7 +41,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a command at most once per operation; repeats get the recorded result
 ///
-/// The command gets the arguments on its stdin, as one line of JSON. Its environment holds `SEMEL_KEY`,
+/// The command gets the arguments on its stdin, as they are written but for the key, and a line end. Its environment holds `SEMEL_KEY`,
 /// `SEMEL_ATTEMPT` and `SEMEL_OPERATION`. `SEMEL_KEY` is an idempotency key: send it along, so that the system behind
 /// the command recognises repeats. A call that its policy does not guard has none of the three.
 #[derive(Debug, clap::Args)]
@@ -189,7 +189,7 @@ fn build_call(args: &ExecArgs, config: &Config) -> Result<Call, CommandError> {
     } else {
         args.args.clone()
     };
-    let arguments = json::parse(&text, &limits)
+    let arguments = JsonDocument::parse(&text, &limits)
         .map_err(|error| format!("the arguments (`--args`) cannot be used: {error}"))
         .or_exit(ExitReason::Refused)?;
     let tenant = match &args.tenant {

@@ -2,25 +2,30 @@
 //!
 //! All input passes [`parse`] (a text) or [`check`] (a value built in memory) before any other code
 //! reads it. [`canonical`] is the form in which values are compared, digested and handed to
-//! policies. There is no schema here, and no I/O.
+//! policies. Numbers are exact: no digit of a [`JsonNumber`] is lost. There is no schema here, and no I/O.
 
 mod canonical;
+mod convert;
+mod document;
+mod number;
 mod read;
+mod scan;
+mod serde_form;
+mod value;
 mod walk;
 
-use serde_json::{Map, Value};
 use std::fmt;
 use walk::TreeWalk;
 
 pub use canonical::canonical;
 pub(crate) use canonical::canonical_object;
-pub use read::parse;
+pub use document::JsonDocument;
+pub use number::{JsonNumber, NUMBER_DIGITS_MAX, NUMBER_EXPONENT_MAX, NumberError};
+pub use read::{parse, parse_members};
+pub use value::{JsonMap, JsonValue};
 
 /// The deepest nesting that is ever read, whatever the limits say.
 pub const DEPTH_MAX: usize = 100;
-
-/// The largest magnitude up to which every integer is exact in all languages that hold numbers as IEEE 754 doubles.
-pub(crate) const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
 /// The longest part of a pointer that a message shows, in characters.
 const POINTER_CHARS_SHOWN: usize = 160;
@@ -111,15 +116,15 @@ pub enum JsonError {
         /// The member.
         at: ShownPointer,
     },
-    /// An integer is so long that JSON readers change it.
-    #[error(
-        "line {line}, column {column} holds an integer too long to be kept exactly: send it as a text"
-    )]
-    Inexact {
+    /// A number is longer than Semel keeps.
+    #[error("line {line}, column {column} holds {problem}")]
+    Number {
         /// Its line, from 1.
         line: usize,
         /// Its column in bytes, from 1.
         column: usize,
+        /// The limit that it is past.
+        problem: NumberError,
     },
     /// The text is not JSON.
     #[error("this is not valid JSON: {problem}, within {at}")]
@@ -136,12 +141,12 @@ pub enum JsonError {
 ///
 /// # Errors
 /// If it is larger or deeper than `limits` allow.
-pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonError> {
+pub fn check(value: &JsonValue, limits: &JsonLimits) -> Result<(), JsonError> {
     within(TreeWalk::over(value), 0, limits)
 }
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
-pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonError> {
+pub fn check_object(members: &JsonMap, limits: &JsonLimits) -> Result<(), JsonError> {
     within(
         TreeWalk::over_members(members),
         brackets_and_commas(members.len()),
@@ -170,14 +175,14 @@ fn within(mut walk: TreeWalk<'_>, mut bytes: usize, limits: &JsonLimits) -> Resu
     Ok(())
 }
 
-fn size_without_children(value: &Value) -> usize {
+fn size_without_children(value: &JsonValue) -> usize {
     match value {
-        Value::Null | Value::Bool(true) => 4,
-        Value::Bool(false) => 5,
-        Value::Number(number) => canonical::number(number).len(),
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => brackets_and_commas(items.len()),
-        Value::Object(members) => brackets_and_commas(members.len()),
+        JsonValue::Null | JsonValue::Bool(true) => 4,
+        JsonValue::Bool(false) => 5,
+        JsonValue::Number(number) => number.canonical().len(),
+        JsonValue::String(text) => text.len() + 2,
+        JsonValue::Array(items) => brackets_and_commas(items.len()),
+        JsonValue::Object(members) => brackets_and_commas(members.len()),
     }
 }
 
@@ -185,56 +190,27 @@ fn brackets_and_commas(children: usize) -> usize {
     2 + children.saturating_sub(1)
 }
 
-/// Returns a pointer to the first integer that is not exact everywhere: beyond 2^53, written as an
-/// integer or as a float without a fraction. RFC 8785 would merge such integers, so they may not
-/// decide what an operation is.
-pub(crate) fn inexact_integer(value: &Value) -> Option<String> {
-    let mut walk = TreeWalk::over(value);
-    while let Some(value) = walk.next() {
-        if let Value::Number(number) = value
-            && is_inexact(number)
-        {
-            return Some(walk.pointer());
-        }
-    }
-    None
-}
-
-fn is_inexact(number: &serde_json::Number) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "2^53 is exact")]
-    const LIMIT: f64 = EXACT_INTEGER_MAX as f64;
-    if let Some(integer) = number.as_i64() {
-        // 2^53 itself is what 2^53 + 1 becomes where numbers are doubles.
-        integer.unsigned_abs() >= EXACT_INTEGER_MAX
-    } else if number.is_u64() {
-        true
-    } else {
-        // Every double of this magnitude is a whole number.
-        number.as_f64().is_none_or(|float| float.abs() >= LIMIT)
-    }
-}
-
 /// Returns why a value identifies nothing: it is null or empty.
-pub(crate) fn emptiness(value: &Value) -> Option<&'static str> {
+pub(crate) fn emptiness(value: &JsonValue) -> Option<&'static str> {
     match value {
-        Value::Null => Some(kind_of(value)),
-        Value::String(text) if text.is_empty() => Some("an empty text"),
-        Value::Array(items) if items.is_empty() => Some("an empty list"),
-        Value::Object(members) if members.is_empty() => Some("an empty object"),
+        JsonValue::Null => Some(kind_of(value)),
+        JsonValue::String(text) if text.is_empty() => Some("an empty text"),
+        JsonValue::Array(items) if items.is_empty() => Some("an empty list"),
+        JsonValue::Object(members) if members.is_empty() => Some("an empty object"),
         _ => None,
     }
 }
 
 /// Returns the kind of a JSON value, for messages.
 #[must_use]
-pub(crate) fn kind_of(value: &Value) -> &'static str {
+pub(crate) fn kind_of(value: &JsonValue) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        JsonValue::Null => "null",
+        JsonValue::Bool(_) => "a boolean",
+        JsonValue::Number(_) => "a number",
+        JsonValue::String(_) => "a text",
+        JsonValue::Array(_) => "a list",
+        JsonValue::Object(_) => "an object",
     }
 }
 
@@ -244,8 +220,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn nested(depth: usize) -> Value {
-        (1..depth).fold(json!([]), |inner, _| Value::Array(vec![inner]))
+    fn nested(depth: usize) -> JsonValue {
+        let innermost = JsonValue::Array(Vec::new());
+        (1..depth).fold(innermost, |inner, _| JsonValue::Array(vec![inner]))
     }
 
     #[test]
@@ -254,8 +231,14 @@ mod tests {
             bytes: 23,
             depth: 2,
         };
-        assert_eq!(check(&json!({"a": [1, true], "b": null}), &limits), Ok(()));
-        assert_eq!(canonical(&json!({"a": [1, true], "b": null})).len(), 23);
+        assert_eq!(
+            check(&json!({"a": [1, true], "b": null}).into(), &limits),
+            Ok(())
+        );
+        assert_eq!(
+            canonical(&json!({"a": [1, true], "b": null}).into()).len(),
+            23
+        );
     }
 
     #[test]
@@ -264,7 +247,7 @@ mod tests {
             bytes: 22,
             depth: 2,
         };
-        let error = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
+        let error = check(&json!({"a": [1, true], "b": null}).into(), &limits).unwrap_err();
         assert_eq!(
             error,
             JsonError::TooLarge {
@@ -287,7 +270,6 @@ mod tests {
             "the JSON is nested more than 3 deep at `/0/0/0`: make it flatter"
         );
         assert_eq!(canonical(&deep).len(), 20_000);
-        assert_eq!(inexact_integer(&deep), None);
     }
 
     #[test]
@@ -307,29 +289,6 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_doubles_would_merge_are_found() {
-        let found = |value: Value| inexact_integer(&json!({"a": [0, value]}));
-        for exact in [
-            json!(9_007_199_254_740_991_u64),
-            json!(-9_007_199_254_740_991_i64),
-            json!(1.5),
-            json!("9e99"),
-        ] {
-            assert_eq!(found(exact), None);
-        }
-        for inexact in [
-            json!(9_007_199_254_740_992_u64),
-            json!(-9_007_199_254_740_992_i64),
-            json!(u64::MAX),
-            json!(i64::MIN),
-            json!(9_007_199_254_740_992.0),
-            json!(1e300),
-        ] {
-            assert_eq!(found(inexact).as_deref(), Some("/a/1"));
-        }
-    }
-
-    #[test]
     fn a_pointer_in_a_message_is_bounded_and_holds_no_control_characters() {
         let shown = ShownPointer::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
         assert!(
@@ -341,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_object_is_bounded_alike_whether_it_is_a_value_or_not() {
-        let object = json!({ "a": [1, { "bc": [[]] }], "d": "text", "e": null });
+        let object = JsonValue::from(json!({ "a": [1, { "bc": [[]] }], "d": "text", "e": null }));
         let members = object.as_object().unwrap();
         for bytes in 0..=canonical(&object).len() {
             for depth in 1..=6 {

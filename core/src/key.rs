@@ -70,7 +70,7 @@ pub struct OperationInstance {
 ///     name: Some("refund".to_owned()),
 ///     identity: vec![Field {
 ///         name: "order".to_owned(),
-///         value: json!(order),
+///         value: order.into(),
 ///     }],
 ///     content: Vec::new(),
 ///     scope: Scope::Tenant,
@@ -202,7 +202,7 @@ impl KeyScheme {
     ///
     /// # Errors
     ///
-    /// If the content is too large, names a field twice, or holds an integer that is not exact everywhere.
+    /// If the content is too large or names a field twice.
     pub fn fingerprint(
         &self,
         name_space: &str,

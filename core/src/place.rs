@@ -6,16 +6,17 @@
 //! [`KeyPlaceError`] is an extension point: a host or a binding that uses the core alone matches on its variants.
 
 mod pointer;
+mod splice;
 
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    json::{ShownPointer, kind_of},
-    model::KeyPlace,
+    json::ShownPointer,
+    model::{Call, KeyPlace},
 };
-use pointer::{BlockedPath, ObjectPointer};
-use serde_json::{Map, Value};
+use pointer::ObjectPointer;
+use splice::SpliceError;
 
 /// The most places that a key is put into.
 pub const PLACES_MAX: usize = 8;
@@ -27,10 +28,10 @@ const PLACE_BYTES_MAX: usize = 512;
 const POINTER_SEGMENTS_MAX: usize = 32;
 
 /// The call to send: the arguments with the key in them, and the headers beside them.
-#[derive(Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct PlacedCall {
-    /// The arguments.
-    pub arguments: Map<String, Value>,
+    /// The arguments as JSON text: as the agent wrote it, byte by byte, but for the key.
+    pub arguments_json: String,
     /// Headers of the request, by name.
     pub headers: Vec<(String, String)>,
     /// The request's metadata.
@@ -40,8 +41,8 @@ pub struct PlacedCall {
 impl std::fmt::Debug for PlacedCall {
     /// Without values: there is a key among them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Placed")
-            .field("arguments", &self.arguments.len())
+        f.debug_struct("PlacedCall")
+            .field("arguments_bytes", &self.arguments_json.len())
             .field("headers", &self.headers.len())
             .field("metadata", &self.metadata.len())
             .finish()
@@ -88,6 +89,9 @@ pub enum KeyPlaceError {
         /// The value there.
         found: &'static str,
     },
+    /// The arguments cannot be read.
+    #[error("the key cannot be put into the arguments: {0}")]
+    Unreadable(String),
     /// The name of the header is not valid.
     #[error(
         "the policy wants the key in header {0}, which is not a header name: use letters, digits and hyphens"
@@ -103,21 +107,17 @@ pub enum KeyPlaceError {
     Twice(ShownPointer),
 }
 
-/// Puts `key` into every one of `places`. A value at an argument's place is replaced (client libraries put random
+/// Puts `key` into every one of `places` of `call`. A value at an argument's place is replaced (client libraries put random
 /// keys there); null on the way counts as missing, and missing objects are made.
 ///
 /// # Errors
 /// If a place cannot take the key. Whether it can does not depend on the key: see [`check`].
-pub fn put(
-    places: &[KeyPlace],
-    key: &str,
-    arguments: Map<String, Value>,
-) -> Result<PlacedCall, KeyPlaceError> {
+pub fn put(places: &[KeyPlace], key: &str, call: &Call) -> Result<PlacedCall, KeyPlaceError> {
     if places.len() > PLACES_MAX {
         return Err(KeyPlaceError::TooMany(places.len()));
     }
     let mut placed = PlacedCall {
-        arguments,
+        arguments_json: call.arguments_json().into_owned(),
         ..PlacedCall::default()
     };
     for (index, place) in places.iter().enumerate() {
@@ -139,15 +139,15 @@ pub fn put(
 /// # Errors
 ///
 /// If a place cannot take a key.
-pub fn check(places: &[KeyPlace], arguments: &Map<String, Value>) -> Result<(), KeyPlaceError> {
-    put(places, "", arguments.clone()).map(drop)
+pub fn check(places: &[KeyPlace], call: &Call) -> Result<(), KeyPlaceError> {
+    put(places, "", call).map(drop)
 }
 
 impl PlacedCall {
     fn put(&mut self, place: &KeyPlace, key: &str) -> Result<(), KeyPlaceError> {
         match place {
-            KeyPlace::Argument(pointer) => set(&mut self.arguments, pointer, key),
-            KeyPlace::Appended(pointer) => append(&mut self.arguments, pointer, key),
+            KeyPlace::Argument(pointer) => set(&mut self.arguments_json, pointer, key),
+            KeyPlace::Appended(pointer) => append(&mut self.arguments_json, pointer, key),
             KeyPlace::Header(name) if is_token(name) => {
                 self.headers.push((name.clone(), key.to_owned()));
                 Ok(())
@@ -162,44 +162,32 @@ impl PlacedCall {
     }
 }
 
-fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), KeyPlaceError> {
+fn set(arguments: &mut String, pointer: &str, key: &str) -> Result<(), KeyPlaceError> {
     let at = || ShownPointer::new(pointer);
-    let place = ObjectPointer::parse(pointer)
-        .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?
-        .place_in(arguments)
-        .map_err(|BlockedPath(found)| KeyPlaceError::Blocked { at: at(), found })?;
-    // A text or number there is an older key, mostly; a list or object is data that would be lost.
-    if place.is_object() || place.is_array() {
-        return Err(KeyPlaceError::Occupied {
-            at: at(),
-            found: kind_of(place),
-        });
-    }
-    *place = Value::from(key);
+    *arguments = splice::set(arguments, &parse(pointer)?, key).map_err(|error| match error {
+        SpliceError::Blocked(found) => KeyPlaceError::Blocked { at: at(), found },
+        SpliceError::Occupied(found) => KeyPlaceError::Occupied { at: at(), found },
+        SpliceError::Unreadable(problem) => KeyPlaceError::Unreadable(problem),
+    })?;
     Ok(())
 }
 
-fn append(
-    arguments: &mut Map<String, Value>,
-    pointer: &str,
-    key: &str,
-) -> Result<(), KeyPlaceError> {
-    let at = || ShownPointer::new(pointer);
-    let parsed = ObjectPointer::parse(pointer)
-        .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?;
-    match parsed.find_in(arguments) {
-        Some(Value::String(text)) => {
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            text.push_str(key);
-            Ok(())
-        }
-        other => Err(KeyPlaceError::NoText {
-            at: at(),
-            found: other.map_or("nothing", |other| kind_of(other)),
-        }),
-    }
+fn append(arguments: &mut String, pointer: &str, key: &str) -> Result<(), KeyPlaceError> {
+    *arguments = splice::append(arguments, &parse(pointer)?, key).map_err(|error| match error {
+        SpliceError::Blocked(found) | SpliceError::Occupied(found) => KeyPlaceError::NoText {
+            at: ShownPointer::new(pointer),
+            found,
+        },
+        SpliceError::Unreadable(problem) => KeyPlaceError::Unreadable(problem),
+    })?;
+    Ok(())
+}
+
+fn parse(pointer: &str) -> Result<ObjectPointer, KeyPlaceError> {
+    ObjectPointer::parse(pointer).map_err(|problem| KeyPlaceError::Pointer {
+        at: ShownPointer::new(pointer),
+        problem,
+    })
 }
 
 /// Header names do not differ by case.

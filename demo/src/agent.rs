@@ -56,7 +56,7 @@ async fn charge_unguarded(
 ) -> Result<()> {
     for _ in 0..arguments.tries {
         let outcome = client
-            .send(path_of(&arguments.tool), Vec::new(), args.clone())
+            .send(path_of(&arguments.tool), Vec::new(), args.to_string())
             .await;
         let answered = matches!(outcome, Outcome::Returned(_));
         print_report(&json!({ "answer": if answered { "returned" } else { "no answer" } }))?;
@@ -79,7 +79,7 @@ async fn charge_guarded(
         CallStep::Answered(answered) => *answered,
         CallStep::Run(started) => {
             let ticket = started.ticket.clone();
-            let body = Value::Object(ticket.arguments);
+            let body = ticket.arguments_json;
             let outcome = client
                 .send(path_of(&arguments.tool), ticket.headers, body)
                 .await;
@@ -95,7 +95,7 @@ async fn charge_guarded(
 
 fn summarise(answer: &Answer) -> Value {
     let returned = match answer.outcome() {
-        Some(Outcome::Returned(value)) => value.clone(),
+        Some(Outcome::Returned(value)) => value.deserialize_into().unwrap_or_default(),
         _ => Value::Null,
     };
     json!({

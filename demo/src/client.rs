@@ -1,6 +1,7 @@
 //! A client of the payment server that sends each request once.
 
 use anyhow::{Context, Result, ensure};
+use semel::json::JsonValue;
 use semel::model::{Failure, Outcome};
 use serde_json::{Value, json};
 use std::{io::ErrorKind, time::Duration};
@@ -28,7 +29,7 @@ impl ShopClient {
         &self,
         path: &str,
         headers: Vec<(String, String)>,
-        body: Value,
+        body: String,
     ) -> Outcome {
         let url = format!("http://{}{path}", self.server);
         let sent = tokio::task::spawn_blocking(move || post_json(&url, &headers, &body)).await;
@@ -37,8 +38,8 @@ impl ShopClient {
 
     /// Asks the server not for money.
     async fn ask_server(&self, path: &str, body: Value) -> Result<Value> {
-        match self.send(path, Vec::new(), body).await {
-            Outcome::Returned(value) => Ok(value),
+        match self.send(path, Vec::new(), body.to_string()).await {
+            Outcome::Returned(value) => Ok(value.deserialize_into()?),
             other => anyhow::bail!("the payment server does not answer: {other:?}"),
         }
     }
@@ -69,7 +70,7 @@ impl ShopClient {
     }
 }
 
-fn post_json(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
+fn post_json(url: &str, headers: &[(String, String)], body: &str) -> Outcome {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
@@ -81,7 +82,7 @@ fn post_json(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
         .fold(agent.post(url), |request, (name, value)| {
             request.header(name, value)
         });
-    let mut response = match request.send(body.to_string()) {
+    let mut response = match request.send(body) {
         Ok(response) => response,
         Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
             return Outcome::not_sent(error.to_string());
@@ -92,13 +93,13 @@ fn post_json(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
     match response.body_mut().read_to_string() {
         Err(error) => Outcome::no_answer(error.to_string()),
         Ok(text) => {
-            let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            let value = serde_json::from_str(&text).unwrap_or(JsonValue::String(text));
             if status < 400 {
                 return Outcome::Returned(value);
             }
             let message = value
                 .get("message")
-                .and_then(Value::as_str)
+                .and_then(JsonValue::as_str)
                 .unwrap_or("failed")
                 .to_owned();
             Outcome::Failed(Failure {

@@ -2,10 +2,9 @@
 //!
 //! An extension point: policies outside this repository use it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use crate::{Map, Value};
 
 use crate::bindings::semel::policy::types;
 
@@ -46,7 +45,7 @@ impl Call {
     /// # Errors
     ///
     /// They are not an object.
-    pub fn arguments(&self) -> Result<&Map<String, Value>, String> {
+    pub fn arguments(&self) -> Result<&Map, String> {
         self.arguments.as_object().ok_or_else(|| {
             format!(
                 "the arguments must be an object, found {}",
@@ -71,7 +70,9 @@ impl Call {
     /// Returns the value at a JSON Pointer (RFC 6901); null counts as missing.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<&Value> {
-        value_at(&self.arguments, pointer).filter(|value| !value.is_null())
+        self.arguments
+            .pointer(pointer)
+            .filter(|value| !value.is_null())
     }
 
     /// Returns the value at a JSON Pointer, of any kind.
@@ -81,7 +82,7 @@ impl Call {
     /// Nothing stands there, or null.
     pub fn value(&self, pointer: &str) -> Result<&Value, String> {
         self.get(pointer)
-            .ok_or_else(|| type_mistake(pointer, "a value", value_at(&self.arguments, pointer)))
+            .ok_or_else(|| type_mistake(pointer, "a value", self.arguments.pointer(pointer)))
     }
 
     /// The text at a JSON Pointer.
@@ -97,9 +98,10 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Something else stands there, or nothing, or a number beyond 2^53, which not every reader of JSON holds exactly.
+    /// Something else stands there, or nothing, or a number that 64 bits do not hold: read that with
+    /// [`normal::integer`](crate::normal::integer), as text.
     pub fn integer(&self, pointer: &str) -> Result<i64, String> {
-        self.read_member(pointer, "a whole number", whole_number)
+        self.read_member(pointer, "a whole number", Value::as_i64)
     }
 
     /// The truth value at a JSON Pointer.
@@ -192,7 +194,7 @@ impl Call {
         kind: &str,
         take: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<T, String> {
-        let value = value_at(&self.arguments, pointer);
+        let value = self.arguments.pointer(pointer);
         value
             .and_then(take)
             .ok_or_else(|| type_mistake(pointer, kind, value))
@@ -205,59 +207,6 @@ impl Call {
     ) -> Result<Option<T>, String> {
         self.get(pointer).map(|_| read(self, pointer)).transpose()
     }
-}
-
-/// Returns the value at a JSON Pointer. The same as `Value::pointer`, which costs a twentieth of a
-/// small guest.
-fn value_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let Some(rest) = pointer.strip_prefix('/') else {
-        return pointer.is_empty().then_some(value);
-    };
-    rest.split('/')
-        .try_fold(value, |value, segment| match value {
-            Value::Object(members) => members.get(unescape_segment(segment).as_ref()),
-            Value::Array(items) => items.get(array_index(segment)?),
-            _ => None,
-        })
-}
-
-fn unescape_segment(segment: &str) -> Cow<'_, str> {
-    if !segment.contains('~') {
-        return Cow::Borrowed(segment);
-    }
-    let mut name = String::new();
-    let mut letters = segment.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let escaped = if letter == '~' {
-            letters.peek().copied()
-        } else {
-            None
-        };
-        name.push(match escaped {
-            Some('0') => '~',
-            Some('1') => '/',
-            _ => letter,
-        });
-        if matches!(escaped, Some('0' | '1')) {
-            letters.next();
-        }
-    }
-    Cow::Owned(name)
-}
-
-/// Returns an index into a list; written plainly, without a sign or needless zeros.
-fn array_index(segment: &str) -> Option<usize> {
-    let plain = !segment.starts_with('+') && (segment.len() == 1 || !segment.starts_with('0'));
-    if plain { segment.parse().ok() } else { None }
-}
-
-/// The largest whole number that every reader of JSON holds exactly.
-pub(crate) const LARGEST_EXACT: u64 = (1 << 53) - 1;
-
-fn whole_number(value: &Value) -> Option<i64> {
-    value
-        .as_i64()
-        .filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
 }
 
 fn type_mistake(pointer: &str, kind: &str, value: Option<&Value>) -> String {
@@ -282,14 +231,24 @@ pub(crate) fn describe_value(value: &Value) -> String {
             let start: String = text.chars().take(SHOWN_CHARACTERS).collect();
             json_text(&Value::String(start)) + "…"
         }
+        Value::Number(number) if number.as_str().len() > SHOWN_CHARACTERS => {
+            // Its characters are ASCII.
+            number
+                .as_str()
+                .get(..SHOWN_CHARACTERS)
+                .unwrap_or_default()
+                .to_owned()
+                + "…"
+        }
         plain => json_text(plain),
     }
 }
 
-/// A value as a JSON text. Not by way of `Display`, which brings a second writer, for people, into every guest.
+/// A value as a JSON text.
 pub(crate) fn json_text(value: &Value) -> String {
-    // A value's names are texts, so that writing it to memory does not fail.
-    serde_json::to_string(value).unwrap_or_default()
+    let mut text = String::new();
+    value.put_json(&mut text);
+    text
 }
 
 impl TryFrom<types::Call> for Call {
@@ -312,12 +271,12 @@ impl TryFrom<types::Call> for Call {
 }
 
 fn parse_json(what: &str, json: &str) -> Result<Value, String> {
-    serde_json::from_str(json).map_err(|error| format!("`{what}` is not JSON: {error}"))
+    Value::parse(json).map_err(|error| format!("`{what}` is not JSON: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
     use crate::{Field, normal};
@@ -342,8 +301,8 @@ mod tests {
 
     #[test]
     fn a_pointer_means_what_it_means_to_others() {
-        let value =
-            json!({ "": 1, "a/b": { "~1": [7, { "x": null }] }, "0": [[2]], "~": 3, "~2": 4 });
+        let theirs = serde_json::json!({ "": 1, "a/b": { "~1": [7, { "x": null }] }, "0": [[2]], "~": 3, "~2": 4 });
+        let value = Value::from(theirs.clone());
         for pointer in [
             "",
             "/",
@@ -365,8 +324,8 @@ mod tests {
             "/a~1b/~01/",
         ] {
             assert_eq!(
-                value_at(&value, pointer),
-                value.pointer(pointer),
+                value.pointer(pointer).cloned(),
+                theirs.pointer(pointer).cloned().map(Value::from),
                 "{pointer}"
             );
         }
@@ -399,11 +358,15 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_not_every_reader_holds_exactly_is_no_whole_number() {
-        let read = |number: i64| Call::new("t", json!({ "n": number })).integer("/n");
-        assert_eq!(read(9_007_199_254_740_991), Ok(9_007_199_254_740_991));
-        assert!(read(9_007_199_254_740_992).is_err());
-        assert!(read(i64::MIN).is_err());
+    fn a_whole_number_of_64_bits_has_all_its_digits() {
+        let read = |number: &str| {
+            Call::new("t", json!({ "n": Value::parse(number).unwrap() })).integer("/n")
+        };
+        assert_eq!(read("9007199254740993"), Ok(9_007_199_254_740_993));
+        assert_eq!(read("7.0"), Ok(7));
+        assert_eq!(read("-9223372036854775808"), Ok(i64::MIN));
+        assert!(read("9223372036854775808").is_err());
+        assert!(read("7.5").is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod operation;
 mod outcome;
 mod policy;
 pub mod settings;
+mod value;
 
 pub use bindings::semel::policy::types::{
     Attempt, Derivation, Description, Effect, Failure, Field, Finding, Form, Operation, Outcome,
@@ -34,8 +35,8 @@ pub use bindings::semel::policy::types::{
 };
 pub use call::Call;
 pub use policy::Policy;
-pub use serde_json::{Value, json};
 pub use settings::NoSettings;
+pub use value::{InvalidJson, Map, Number, Value};
 
 /// The functions that [`export!`] expands to.
 #[doc(hidden)]

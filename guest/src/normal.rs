@@ -20,7 +20,7 @@ mod time;
 mod unicode;
 mod url;
 
-use serde_json::Value;
+use crate::Value;
 
 use crate::call::describe_value;
 

@@ -1,6 +1,6 @@
 //! Operations and targets, built field by field.
 
-use serde_json::Value;
+use crate::Value;
 
 use crate::call::json_text;
 use crate::{Derivation, Field, Form, Operation, Place, Repeats, Scope, Target, Until};

@@ -1,6 +1,6 @@
 //! Outcomes read, verdicts and probes built.
 
-use serde_json::Value;
+use crate::Value;
 
 use crate::call::json_text;
 use crate::{Attempt, Effect, Failure, Outcome, Probe, Silence, Verdict};
@@ -34,7 +34,7 @@ impl Outcome {
     #[must_use]
     pub fn answer(&self) -> Option<Value> {
         match self {
-            Self::Returned(answer) => serde_json::from_str(answer).ok(),
+            Self::Returned(answer) => Value::parse(answer).ok(),
             Self::Failed(_) | Self::Unanswered(_) => None,
         }
     }

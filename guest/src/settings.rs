@@ -2,9 +2,9 @@
 
 use std::any::{Any, TypeId};
 
+use crate::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// The settings of a policy that has none: an empty object, and nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -17,18 +17,20 @@ pub struct NoSettings {}
 ///
 /// Which key is wrong (by its path, such as `target.places[0]`) and why.
 pub fn read<S: DeserializeOwned + 'static>(settings: &str) -> Result<S, String> {
-    // Through a value, with errors without line and column: the operator wrote TOML, not this text.
-    let settings: Value = serde_json::from_str(settings)
-        .map_err(|error| format!("settings are not JSON: {error}"))?;
     // The compiler knows which way is used: a policy that reads a value by hand gets it unchanged,
     // and the guest holds none of the other way, which would be a tenth of a small one.
     if TypeId::of::<S>() == TypeId::of::<Value>() {
+        let settings =
+            Value::parse(settings).map_err(|error| format!("settings are not JSON: {error}"))?;
         let settings: Box<dyn Any> = Box::new(settings);
         return settings
             .downcast()
             .map(|settings| *settings)
             .map_err(|_| String::new());
     }
+    // Through a value, with errors without line and column: the operator wrote TOML, not this text.
+    let settings: serde_json::Value = serde_json::from_str(settings)
+        .map_err(|error| format!("settings are not JSON: {error}"))?;
     serde_path_to_error::deserialize(settings)
         .map_err(|error| setting_mistake(&error.path().to_string(), error.inner()))
 }
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn lengths_of_time_have_units() {
-        use serde_json::json;
+        use crate::json;
         for (value, length) in [
             (json!("30s"), 30),
             (json!("15m"), 900),
@@ -152,7 +154,7 @@ mod tests {
     fn a_policy_that_reads_by_hand_gets_the_value_as_it_is() {
         assert_eq!(
             read::<Value>(r#"{"a":[1,null]}"#),
-            Ok(serde_json::json!({ "a": [1, null] }))
+            Ok(crate::json!({ "a": [1, null] }))
         );
         assert!(read::<Value>("{").is_err());
     }

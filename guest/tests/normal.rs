@@ -14,7 +14,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
+        "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?"
+            .prop_map(|number| Value::parse(&number).unwrap()),
         any::<String>().prop_map(Value::from),
         "[-+ ]?[0-9.]{0,30}".prop_map(Value::from),
         "[0-9]{4}-[01][0-9]-[0-3][0-9]([Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?([zZ]|[+-][0-2][0-9]:[0-5][0-9]))?"

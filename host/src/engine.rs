@@ -69,7 +69,7 @@ pub use limits::{DecisionLimits, Limits, LoadLimits};
 pub use policy::Policy;
 
 use crate::{
-    json::canonical,
+    json::{JsonValue, canonical},
     model::{PolicyDescription, PolicyDigest},
 };
 use budget::ResourceBudget;
@@ -77,7 +77,6 @@ use compile::CompiledComponent;
 use exports::ContractExports;
 use lift::AnswerMistake;
 use policy::{LoadedPolicy, PolicyInstance, PolicyRunner};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use slots::InstanceSlots;
 use snapshot::ConfiguredPolicy;
@@ -133,7 +132,12 @@ impl Engine {
     ///
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
-    pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadError> {
+    pub async fn load(
+        &self,
+        bytes: &[u8],
+        settings: impl Into<JsonValue>,
+    ) -> Result<Policy, LoadError> {
+        let settings = settings.into();
         self.run_on_thread(bytes, move |shared, bytes| shared.load(bytes, &settings))
             .await
     }
@@ -190,7 +194,7 @@ impl fmt::Debug for Engine {
 }
 
 impl EngineState {
-    fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadError> {
+    fn load(self: Arc<Self>, bytes: &[u8], settings: &JsonValue) -> Result<Policy, LoadError> {
         let settings = canonical(settings);
         let found = settings.len() as u64;
         let limit = u64::from(self.limits.load.settings_bytes);

@@ -37,7 +37,7 @@
 //!     async fn probe(&self, call: &Call, probe: &Probe) -> Outcome {
 //!         match probe.tool.as_str() {
 //!             // Read the refund of `probe.arguments` from your own system here.
-//!             "get_refund" => Outcome::Returned(json!({ "order": call.arguments()["order_id"] })),
+//!             "get_refund" => Outcome::returned(json!({ "order": call.arguments()["order_id"].as_str() })),
 //!             other => Outcome::not_sent(format!("there is no read tool `{other}`")),
 //!         }
 //!     }

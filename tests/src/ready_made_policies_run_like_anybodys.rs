@@ -77,7 +77,10 @@ async fn every_ready_made_policy_loads_and_says_what_it_is() {
             ),
             (name, 1)
         );
-        assert_eq!(policy.description().settings_schema["type"], "object");
+        assert_eq!(
+            policy.description().settings_schema["type"],
+            json!("object")
+        );
     }
     assert_eq!(semel_policies::names(), ["hints", "intent", "stripe"]);
 }
@@ -106,12 +109,12 @@ async fn intent_judges_recovers_and_weighs() {
     let policy = load_intent().await;
     let call = booking(json!(10), &["HAT136"]);
     let judge = |outcome| policy.judge(&call, &attempt(outcome)).unwrap();
-    let landed = judge(Outcome::Returned(json!({ "reservation_id": "HATHAT" })));
+    let landed = judge(Outcome::returned(json!({ "reservation_id": "HATHAT" })));
     assert_eq!(
         (landed.effect, landed.handles),
         (Effect::Landed, vec!["reservation/HATHAT".to_owned()])
     );
-    let absent = judge(Outcome::Returned(json!(
+    let absent = judge(Outcome::returned(json!(
         "Error: payment amount does not add up"
     )));
     assert_eq!(
@@ -140,10 +143,10 @@ async fn intent_judges_recovers_and_weighs() {
             &call,
             &forgotten,
             &probe,
-            &Outcome::Returned(json!({ "id": 7 })),
+            &Outcome::returned(json!({ "id": 7 })),
         )
         .unwrap();
-    assert_eq!(found, ProbeVerdict::Landed(json!({ "id": 7 })));
+    assert_eq!(found, ProbeVerdict::Landed(json!({ "id": 7 }).into()));
 }
 
 #[tokio::test]
@@ -156,7 +159,7 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
         guarded.identity,
         [Field {
             name: "arguments".to_owned(),
-            value: json!([{ "to": "A1", "note": "" }])
+            value: json!([{ "to": "A1", "note": "" }]).into()
         }]
     );
     assert_eq!(
@@ -175,7 +178,7 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
         Recovery::Hold(_)
     ));
     let found = policy
-        .weigh(&call, &lost, &probe(), &Outcome::Returned(json!({})))
+        .weigh(&call, &lost, &probe(), &Outcome::returned(json!({})))
         .unwrap();
     assert!(matches!(found, ProbeVerdict::Conflicting(_)));
 }
@@ -191,7 +194,7 @@ async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
         guarded.identity,
         [Field {
             name: "payment_intent".to_owned(),
-            value: json!("pi_1")
+            value: json!("pi_1").into()
         }]
     );
     let places = guarded.target.unwrap().places;
@@ -201,7 +204,7 @@ async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
     ];
     assert_eq!(places, expected);
     let judge = |outcome| policy.judge(&refund, &attempt(outcome)).unwrap();
-    let landed = judge(Outcome::Returned(
+    let landed = judge(Outcome::returned(
         json!({ "id": "re_1", "status": "succeeded" }),
     ));
     assert_eq!(
@@ -211,7 +214,7 @@ async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
     let details = json!({ "error": { "type": "card_error", "code": "card_declined" } });
     let declined = Failure {
         status: Some(402),
-        details: Some(details),
+        details: Some(details.into()),
         ..Failure::default()
     };
     assert_eq!(judge(Outcome::Failed(declined)).effect, Effect::Refused);
@@ -229,7 +232,7 @@ async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
 fn probe() -> Probe {
     Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     }
 }
 

@@ -2,18 +2,19 @@
 //! of keys are published as vectors. Here two implementations that share no line make the same keys.
 
 use semel::{
+    json::JsonValue,
     key::{KeyMode, KeyScheme, OperationInstance, Secret},
     model::{Call, KeyForm, Operation, OperationLifetime, Run, Scope, StoreKey, Tenant},
 };
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command};
 
-/// Reads the vectors with another JSON parser than Semel's, which they test.
-fn read_vectors() -> Vec<Value> {
+/// Reads the vectors, with all digits of their numbers.
+fn read_vectors() -> Vec<JsonValue> {
     let text = std::fs::read_to_string(vectors_folder().join("keys.json")).unwrap();
-    let file: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(file["format"], semel::key::FORMAT);
+    let file: JsonValue = serde_json::from_str(&text).unwrap();
+    assert_eq!(file["format"].as_u64(), Some(semel::key::FORMAT.into()));
     file["vectors"].as_array().unwrap().clone()
 }
 
@@ -21,12 +22,12 @@ fn vectors_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")
 }
 
-fn read_field<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
-    T::deserialize(&vector[name]).unwrap()
+fn read_field<T: DeserializeOwned>(vector: &JsonValue, name: &str) -> T {
+    vector[name].deserialize_into().unwrap()
 }
 
-fn read_scheme(vector: &Value) -> KeyScheme {
-    let mode = if vector["mode"] == "shadow" {
+fn read_scheme(vector: &JsonValue) -> KeyScheme {
+    let mode = if vector["mode"].as_str() == Some("shadow") {
         KeyMode::Shadow
     } else {
         KeyMode::Enforce
@@ -39,7 +40,7 @@ fn read_scheme(vector: &Value) -> KeyScheme {
     )
 }
 
-fn read_call(vector: &Value) -> Call {
+fn read_call(vector: &JsonValue) -> Call {
     let call = Call::new(
         read_field::<String>(vector, "tool"),
         vector["arguments"].clone(),
@@ -55,7 +56,7 @@ fn read_call(vector: &Value) -> Call {
     }
 }
 
-fn read_operation(vector: &Value) -> Operation {
+fn read_operation(vector: &JsonValue) -> Operation {
     Operation {
         name: read_field(vector, "operation"),
         identity: read_field(vector, "identity"),
@@ -69,7 +70,7 @@ fn read_operation(vector: &Value) -> Operation {
     }
 }
 
-fn read_instance(vector: &Value) -> Option<OperationInstance> {
+fn read_instance(vector: &JsonValue) -> Option<OperationInstance> {
     let instance = vector.get("instance")?;
     let server: StoreKey = read_field(instance, "server");
     Some(OperationInstance {
@@ -78,7 +79,7 @@ fn read_instance(vector: &Value) -> Option<OperationInstance> {
     })
 }
 
-fn downstream_keys(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
+fn downstream_keys(scheme: &KeyScheme, key: &StoreKey, wanted: &JsonValue) -> Value {
     let [generation, series] = ["generation", "series"].map(|name| read_field::<u32>(wanted, name));
     let key = scheme.downstream(key, generation, series);
     let form = |form| key.render(form).unwrap();
@@ -89,7 +90,7 @@ fn downstream_keys(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value 
     })
 }
 
-fn make_keys(vector: &Value) -> Value {
+fn make_keys(vector: &JsonValue) -> Value {
     let scheme = read_scheme(vector);
     let name_space: String = read_field(vector, "name_space");
     if let Some(handle) = vector["handle"].as_str() {
@@ -125,6 +126,24 @@ fn the_host_makes_the_published_keys() {
     for vector in &vectors {
         assert_eq!(make_keys(vector), vector["expected"], "{}", vector["what"]);
     }
+}
+
+#[test]
+fn numbers_of_one_value_have_one_published_key_and_neighbours_have_another() {
+    let vectors = read_vectors();
+    let key = |what: &str| {
+        let named = |vector: &&JsonValue| vector["what"].as_str() == Some(what);
+        let expected = &vectors.iter().find(named).unwrap()["expected"];
+        (
+            expected["store_key"].clone(),
+            expected["fingerprint"].clone(),
+        )
+    };
+    let amount = key("an amount of 1.1");
+    assert_eq!(key("the same amount as 1.10"), amount);
+    assert_eq!(key("the same amount as 11e-1"), amount);
+    let other = key("an amount that a double merges with 1.1");
+    assert!(other.0 != amount.0 && other.1 != amount.1);
 }
 
 #[test]

@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import json
 import pathlib
+import re
 import sys
+from decimal import Decimal
 
 FILE = pathlib.Path(__file__).with_name("keys.json")
 
@@ -26,18 +28,23 @@ def listed(items, item):
     return number(len(items)) + b"".join(item(i) for i in items)
 
 
-def es6(x):
-    """A double as ECMAScript prints it: Number::toString of ECMA-262."""
-    if x == 0:
-        return "0"
-    mantissa, _, exponent = repr(abs(x)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0)
-    if whole.strip("0") == "":
-        point -= len(fraction) - len(fraction.lstrip("0")) + len(whole)
-    digits = digits.rstrip("0")
+class Number:
+    """A JSON number as it is written."""
+
+    def __init__(self, written):
+        self.written = written
+
+
+def normal(written):
+    """The one text of a number's value, as README.md has it under *numbers*."""
+    negative, digits, exponent = Decimal(written).as_tuple()
+    all_digits = "".join(map(str, digits)).lstrip("0")
+    digits = all_digits.rstrip("0")
+    exponent += len(all_digits) - len(digits)
     k = len(digits)
+    point = k + exponent
+    if k == 0:
+        return "0"
     if k <= point <= 21:
         out = digits + "0" * (point - k)
     elif 0 < point <= 21:
@@ -45,9 +52,8 @@ def es6(x):
     elif -6 < point <= 0:
         out = "0." + "0" * -point + digits
     else:
-        e = point - 1
-        out = digits[0] + ("." + digits[1:] if k > 1 else "") + "e" + ("+" if e > 0 else "-") + str(abs(e))
-    return ("-" if x < 0 else "") + out
+        out = digits[0] + ("." + digits[1:] if k > 1 else "") + "e%+d" % (point - 1)
+    return ("-" if negative else "") + out
 
 
 def canonical(v):
@@ -56,8 +62,8 @@ def canonical(v):
         return "{" + ",".join(canonical(n) + ":" + canonical(m) for n, m in members) + "}"
     if isinstance(v, list):
         return "[" + ",".join(map(canonical, v)) + "]"
-    if isinstance(v, float):
-        return es6(v)
+    if isinstance(v, Number):
+        return normal(v.written)
     return json.dumps(v, ensure_ascii=False)
 
 
@@ -86,7 +92,7 @@ def action(v):
 
 def instance(v):
     instances = [v["instance"]] if "instance" in v else []
-    return listed(instances, lambda i: bytes_(bytes.fromhex(i["server"])) + number(i["occurrence"]))
+    return listed(instances, lambda i: bytes_(bytes.fromhex(i["server"])) + number(int(i["occurrence"].written)))
 
 
 def uuid(d, version):
@@ -121,14 +127,29 @@ def expected(v):
     return out
 
 
+def plain(v):
+    """A value with Python's own numbers, to compare what the vectors expect."""
+    if isinstance(v, dict):
+        return {n: plain(m) for n, m in v.items()}
+    if isinstance(v, list):
+        return list(map(plain, v))
+    return int(v.written) if isinstance(v, Number) else v
+
+
+def dump(value):
+    """JSON with each number as it was written."""
+    text_ = json.dumps(value, ensure_ascii=True, indent=2, default=lambda n: "@number " + n.written)
+    return re.sub(r'"@number ([^"]*)"', r"\1", text_) + "\n"
+
+
 def main():
-    vectors = json.loads(FILE.read_text("utf-8"))
+    vectors = json.loads(FILE.read_text("utf-8"), parse_int=Number, parse_float=Number)
     if "--write" in sys.argv:
         for v in vectors["vectors"]:
             v["expected"] = expected(v)
-        FILE.write_text(json.dumps(vectors, ensure_ascii=True, indent=2) + "\n", "utf-8")
+        FILE.write_text(dump(vectors), "utf-8")
         return
-    wrong = [v["what"] for v in vectors["vectors"] if v["expected"] != expected(v)]
+    wrong = [v["what"] for v in vectors["vectors"] if plain(v["expected"]) != expected(v)]
     if wrong:
         sys.exit("differs from keys.json: " + "; ".join(wrong))
     print(len(vectors["vectors"]), "vectors agree")

@@ -11,6 +11,7 @@ use crate::{
     output,
 };
 use semel::{
+    json::JsonValue,
     model::{Answer, Effect, Failure, Outcome, RecordStatus, UndoNote},
     runtime::{DeliverableAnswer, Delivery},
 };
@@ -19,11 +20,11 @@ use semel::{
 const TIMED_OUT: u8 = 124;
 
 /// The places in an answer's JSON where a command's output is.
-const OUTPUT_POINTERS: [&str; 4] = [
-    "/outcome/returned",
-    "/outcome/failed/details",
-    "/standing/outcome/returned",
-    "/standing/outcome/failed/details",
+const OUTPUT_PATHS: [&[&str]; 4] = [
+    &["outcome", "returned"],
+    &["outcome", "failed", "details"],
+    &["standing", "outcome", "returned"],
+    &["standing", "outcome", "failed", "details"],
 ];
 
 /// The report of a call to its caller.
@@ -225,9 +226,12 @@ fn recorded_exit_code(failure: &Failure) -> u8 {
 
 /// The answer as one JSON object.
 fn to_json(answer: &Answer) -> String {
-    let mut answer = serde_json::to_value(answer).unwrap_or_default();
-    for pointer in OUTPUT_POINTERS {
-        if let Some(value) = answer.pointer_mut(pointer) {
+    let mut answer = JsonValue::from_serialized(answer).unwrap_or_default();
+    for path in OUTPUT_PATHS {
+        let place = path
+            .iter()
+            .try_fold(&mut answer, |value, name| value.get_mut(name));
+        if let Some(value) = place {
             stdout_value::remove_original_text(value);
         }
     }

@@ -11,7 +11,6 @@ use semel::{
     model::{Failure, Outcome},
     runtime::Ticket,
 };
-use serde_json::Value;
 use std::{
     ffi::OsString,
     io,
@@ -87,10 +86,7 @@ impl ChildCommand {
             let error = io::Error::other("its standard streams are not open");
             return Err(not_started(command, &error));
         };
-        tokio::spawn(write_arguments(
-            stdin,
-            Value::Object(ticket.arguments.clone()),
-        ));
+        tokio::spawn(write_arguments(stdin, ticket.arguments_json.clone()));
         let (stop_reading, stop) = watch::channel(false);
         let stdout = forward_and_capture(
             stdout,
@@ -194,7 +190,7 @@ fn prepare_command(command: &[OsString], ticket: &Ticket) -> Command {
     prepared
 }
 
-async fn write_arguments(mut stdin: ChildStdin, arguments: Value) {
+async fn write_arguments(mut stdin: ChildStdin, arguments: String) {
     // A command need not read its stdin, and may have closed it.
     let _ = stdin.write_all(format!("{arguments}\n").as_bytes()).await;
 }

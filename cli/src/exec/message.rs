@@ -2,11 +2,11 @@
 
 use super::stdout_value;
 use crate::output;
+use semel::json::JsonValue;
 use semel::model::{
     Answer, AnswerSubject, ConflictState, Effect, Failure, NextStep, OperatorSwitch, Outcome,
     RecordedOperation, rfc3339,
 };
-use serde_json::Value;
 
 /// The limit on the part of a recorded outcome that a message shows, in characters.
 const OUTCOME_CHARS_SHOWN: usize = 300;
@@ -200,7 +200,7 @@ fn describe_state(state: ConflictState) -> &'static str {
 /// An outcome on one line.
 fn describe_outcome(outcome: &Outcome) -> String {
     let text = match outcome {
-        Outcome::Returned(Value::String(text)) => text.trim_end().to_owned(),
+        Outcome::Returned(JsonValue::String(text)) => text.trim_end().to_owned(),
         Outcome::Returned(value) => {
             let mut value = value.clone();
             stdout_value::remove_original_text(&mut value);

@@ -2,7 +2,7 @@
 //!
 //! | stdout | value |
 //! |---|---|
-//! | JSON in its shortest form (RFC 8785) and a line end | the JSON: `{"id":7}` |
+//! | JSON in its shortest form (`json::canonical`) and a line end | the JSON: `{"id":7}` |
 //! | a JSON object in another form | the object, with its text: `{"id": 7, "$stdout": "{ \"id\": 7 }\n"}` |
 //! | other text | a JSON string |
 //! | bytes that are not UTF-8 | `{"$stdout": {"base64": "…"}}` |
@@ -10,8 +10,8 @@
 
 use super::capture::CapturedOutput;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use semel::json::{self, JsonLimits};
-use serde_json::{Map, Value, json};
+use semel::json::{self, JsonLimits, JsonValue};
+use serde_json::json;
 
 /// The limit on the recorded part of a command's stdout, in bytes.
 pub(super) const STDOUT_BYTES_MAX: usize = 256 << 10;
@@ -24,13 +24,15 @@ const VALUE_BYTES_MAX: usize = 640 << 10;
 const STDOUT_MEMBER: &str = "$stdout";
 
 /// Encodes a command's stdout as a JSON value.
-pub(super) fn encode(stdout: &CapturedOutput) -> Value {
+pub(super) fn encode(stdout: &CapturedOutput) -> JsonValue {
     let text = std::str::from_utf8(&stdout.kept).ok();
     let value = match text {
         Some(text) if stdout.is_complete() => {
-            parse_reversibly(text).unwrap_or_else(|| Value::from(text))
+            parse_reversibly(text).unwrap_or_else(|| JsonValue::from(text))
         }
-        Some(text) => json!({ STDOUT_MEMBER: { "text": text, "bytes": stdout.total_bytes } }),
+        Some(text) => {
+            json!({ STDOUT_MEMBER: { "text": text, "bytes": stdout.total_bytes } }).into()
+        }
         None => encode_base64(stdout),
     };
     if value.to_string().len() > VALUE_BYTES_MAX {
@@ -40,34 +42,34 @@ pub(super) fn encode(stdout: &CapturedOutput) -> Value {
     }
 }
 
-fn encode_base64(stdout: &CapturedOutput) -> Value {
+fn encode_base64(stdout: &CapturedOutput) -> JsonValue {
     let base64 = BASE64.encode(&stdout.kept);
     if stdout.is_complete() {
-        return json!({ STDOUT_MEMBER: { "base64": base64 } });
+        return json!({ STDOUT_MEMBER: { "base64": base64 } }).into();
     }
-    json!({ STDOUT_MEMBER: { "base64": base64, "bytes": stdout.total_bytes } })
+    json!({ STDOUT_MEMBER: { "base64": base64, "bytes": stdout.total_bytes } }).into()
 }
 
 /// Parses the text as JSON, if [`decode`] can make the same text of the value.
-fn parse_reversibly(text: &str) -> Option<Value> {
+fn parse_reversibly(text: &str) -> Option<JsonValue> {
     let limits = JsonLimits {
         bytes: STDOUT_BYTES_MAX,
         ..JsonLimits::default()
     };
     match json::parse(text, &limits).ok()? {
         // A JSON string decodes to its content, which has no quotes.
-        Value::String(_) => None,
-        Value::Object(object) if object.contains_key(STDOUT_MEMBER) => None,
+        JsonValue::String(_) => None,
+        JsonValue::Object(object) if object.contains_key(STDOUT_MEMBER) => None,
         value if shortest_form(&value) == text => Some(value),
-        Value::Object(mut object) => {
-            object.insert(STDOUT_MEMBER.to_owned(), Value::from(text));
-            Some(Value::Object(object))
+        JsonValue::Object(mut object) => {
+            object.insert(STDOUT_MEMBER.to_owned(), JsonValue::from(text));
+            Some(JsonValue::Object(object))
         }
         _ => None,
     }
 }
 
-fn shortest_form(value: &Value) -> String {
+fn shortest_form(value: &JsonValue) -> String {
     json::canonical(value) + "\n"
 }
 
@@ -89,10 +91,10 @@ impl DecodedStdout {
 }
 
 /// Decodes a recorded value to the stdout that it was encoded from. Any other value decodes to its shortest form.
-pub(super) fn decode(value: &Value) -> DecodedStdout {
+pub(super) fn decode(value: &JsonValue) -> DecodedStdout {
     match value {
-        Value::String(text) => DecodedStdout::complete(text.as_str()),
-        Value::Object(object) => object
+        JsonValue::String(text) => DecodedStdout::complete(text.as_str()),
+        JsonValue::Object(object) => object
             .get(STDOUT_MEMBER)
             .and_then(decode_member)
             .unwrap_or_else(|| DecodedStdout::complete(shortest_form(value))),
@@ -100,8 +102,8 @@ pub(super) fn decode(value: &Value) -> DecodedStdout {
     }
 }
 
-fn decode_member(member: &Value) -> Option<DecodedStdout> {
-    if let Value::String(text) = member {
+fn decode_member(member: &JsonValue) -> Option<DecodedStdout> {
+    if let JsonValue::String(text) = member {
         return Some(DecodedStdout::complete(text.as_str()));
     }
     let text_of = |name| member.get(name)?.as_str();
@@ -117,11 +119,11 @@ fn decode_member(member: &Value) -> Option<DecodedStdout> {
 }
 
 /// Removes the recorded text of an object, which is of use for a replay only.
-pub(super) fn remove_original_text(value: &mut Value) {
-    if let Value::Object(object) = value
-        && object.get(STDOUT_MEMBER).is_some_and(Value::is_string)
+pub(super) fn remove_original_text(value: &mut JsonValue) {
+    if let JsonValue::Object(object) = value
+        && matches!(object.get(STDOUT_MEMBER), Some(JsonValue::String(_)))
     {
-        Map::remove(object, STDOUT_MEMBER);
+        object.remove(STDOUT_MEMBER);
     }
 }
 

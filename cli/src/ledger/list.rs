@@ -6,8 +6,7 @@ use crate::{
     exit::{CommandError, ExitReason, OrExit},
     output, table,
 };
-use semel::{ledger::StateLabel, model::Tenant, runtime::RecordView};
-use serde_json::Value;
+use semel::{json::JsonValue, ledger::StateLabel, model::Tenant, runtime::RecordView};
 
 const REASON_CHARS_SHOWN: usize = 80;
 const NAME_CHARS_SHOWN: usize = 40;
@@ -76,7 +75,7 @@ pub(super) async fn run(args: ListArgs) -> Result<(), CommandError> {
     match args.output {
         OutputFormat::Json => {
             let records = records.iter().map(record_view::to_json).collect();
-            output::write_line(&Value::Array(records).to_string())
+            output::write_line(&JsonValue::Array(records).to_string())
         }
         OutputFormat::Text => {
             let rows: Vec<_> = records.iter().map(to_row).collect();

@@ -1,10 +1,12 @@
 //! A record as people and scripts read it.
 
 use semel::{
+    json::JsonValue,
     ledger::{KeptOutcome, LandingSource, ReleaseSource, State},
     model::{Outcome, Stamp},
     runtime::RecordView,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The time at which the current state began.
@@ -67,14 +69,28 @@ fn has_expired_lease(listed: &RecordView) -> bool {
 }
 
 /// The recorded part of an outcome.
-fn outcome_to_json(kept: Option<&KeptOutcome>) -> Value {
+fn outcome_to_json(kept: Option<&KeptOutcome>) -> JsonValue {
     match kept {
-        None => Value::Null,
-        Some(KeptOutcome::Whole(outcome)) => serde_json::to_value(outcome).unwrap_or_default(),
+        None => JsonValue::Null,
+        Some(KeptOutcome::Whole(outcome)) => exact_json(outcome),
         Some(KeptOutcome::Digest { digest, bytes }) => {
-            json!({ "not_kept": { "sha256": digest.to_hex(), "bytes": bytes } })
+            json!({ "not_kept": { "sha256": digest.to_hex(), "bytes": bytes } }).into()
         }
     }
+}
+
+/// A part of a record as JSON. `json!` would round its numbers.
+fn exact_json(part: &impl Serialize) -> JsonValue {
+    JsonValue::from_serialized(part).unwrap_or_default()
+}
+
+/// An object with these members besides.
+fn with_members<const N: usize>(object: Value, members: [(&str, JsonValue); N]) -> JsonValue {
+    let mut object = JsonValue::from(object);
+    if let Some(own) = object.as_object_mut() {
+        own.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
 }
 
 /// An outcome on one line.
@@ -104,25 +120,35 @@ pub(super) fn describe_outcome(kept: Option<&KeptOutcome>) -> String {
 }
 
 /// The record as JSON. Absent: nonces, with which a reader could settle an attempt as its owner.
-pub(super) fn to_json(listed: &RecordView) -> Value {
+pub(super) fn to_json(listed: &RecordView) -> JsonValue {
     let record = &listed.record;
-    let attempts: Vec<Value> = record
+    let attempts: Vec<_> = record
         .attempts
         .iter()
         .map(|attempt| {
-            json!({
+            let members = json!({
                 "number": attempt.fence.number, "generation": attempt.generation, "series": attempt.series,
                 "started": attempt.started.at(listed.written).to_string(), "known": attempt.known,
-                "outcome": outcome_to_json(attempt.outcome.as_ref()), "reason": attempt.reason, "facts": attempt.facts,
-            })
+                "reason": attempt.reason,
+            });
+            let exact = [
+                ("outcome", outcome_to_json(attempt.outcome.as_ref())),
+                ("facts", exact_json(&attempt.facts)),
+            ];
+            with_members(members, exact)
         })
         .collect();
-    json!({
+    let members = json!({
         "key": listed.downstream, "operation": record.terms.operation, "tenant": record.tenant,
         "name_space": record.name_space, "state": record.state.label().word(), "why": state_reason(listed),
         "since": state_since(listed).to_string(), "created": listed.created.to_string(),
-        "generation": record.generation, "series": record.series, "attempts": attempts,
-        "outcome": outcome_to_json(record.standing_outcome()), "handles": record.handles, "identity": record.terms.identity,
+        "generation": record.generation, "series": record.series, "handles": record.handles,
         "sealed_under": listed.sealed_under, "policy": record.terms.policy.name, "window_seconds": record.terms.window_seconds,
-    })
+    });
+    let exact = [
+        ("attempts", attempts.into()),
+        ("outcome", outcome_to_json(record.standing_outcome())),
+        ("identity", exact_json(&record.terms.identity)),
+    ];
+    with_members(members, exact)
 }

@@ -7,10 +7,11 @@ use crate::{
 };
 use semel::{
     engine::{Limits, PolicyInspection},
-    json::JsonLimits,
+    json::{JsonLimits, JsonValue},
     model::PolicyDescription,
 };
 use semel_config::{PolicySource, SetupError};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -49,7 +50,7 @@ pub(super) async fn run(args: InspectArgs) -> Result<(), CommandError> {
     }
     match args.output {
         OutputFormat::Json => {
-            output::write_line(&to_json(&description, &inspection, engine.limits()).to_string())
+            output::write_line(&to_json(&description, &inspection, engine.limits()))
         }
         OutputFormat::Text => {
             output::write_stdout(to_text(&description, &inspection, engine.limits()).as_bytes())
@@ -72,8 +73,22 @@ fn to_json(
     description: &PolicyDescription,
     inspection: &PolicyInspection,
     limits: &Limits,
-) -> Value {
-    json!({ "policy": description, "component": inspection, "limits": limits })
+) -> String {
+    #[derive(Serialize)]
+    struct InspectedPolicy<'a> {
+        policy: &'a PolicyDescription,
+        component: &'a PolicyInspection,
+        limits: &'a Limits,
+    }
+    let inspected = InspectedPolicy {
+        policy: description,
+        component: inspection,
+        limits,
+    };
+    // Not `json!`, which would round the numbers of a schema.
+    JsonValue::from_serialized(&inspected)
+        .unwrap_or_default()
+        .to_string()
 }
 
 fn to_text(

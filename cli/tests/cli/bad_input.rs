@@ -24,11 +24,8 @@ fn arguments_that_cannot_be_used_are_refused_in_words_that_a_model_can_act_on() 
         (r#"{"amount": 1}"#, "order"),
         (r#"{"order": null}"#, "order"),
         (r#"{"order": ""}"#, "order"),
-        (r#"{"order": 0.30000000000000004}"#, "write it as a text"),
-        (
-            r#"{"order": 123456789012345678901234567890}"#,
-            "send it as a text",
-        ),
+        (r#"{"order": 1e64}"#, "at most 64 characters"),
+        (r#"{"order": 1e1000001}"#, "send it as a text"),
     ];
     for (args, said) in cases {
         let done = shop.exec("charge", args, EFFECT);
@@ -53,7 +50,7 @@ fn arguments_on_stdin_are_bounded_too() {
     };
     run(&format!("{{\"order\": \"{}\"}}", "x".repeat(1 << 20)))
         .assert_message(65, "the limit is 1048576");
-    run(ORDER).assert_stdout(0, "{\"amount\":10,\"order\":17}\n");
+    run(ORDER).assert_stdout(0, &format!("{ORDER}\n"));
 }
 
 #[test]

@@ -55,6 +55,23 @@ fn a_command_gets_its_arguments_on_stdin_and_its_key_in_the_environment() {
     assert_eq!(shop.keys(), [key], "and the ledger shows it");
 }
 
+/// A tool that reads a number as a double would charge another order.
+#[test]
+fn a_command_gets_the_arguments_as_they_were_written_with_only_the_key_put_in() {
+    let shop = Workshop::new(PAY);
+    let written = "{ \"z\":1.10,\n  \"order\" : 9007199254740993, \"a\":\"\\u0041\" }";
+    let done = shop.exec("pay", &format!("  {written}\n"), "cat");
+    let [key] = shop.keys().try_into().expect("one operation");
+    let with_key = written.replace("\" }", &format!("\",\"idempotency_key\":\"{key}\" }}"));
+    done.assert_stdout(0, &format!("{with_key}\n"));
+    shop.exec(
+        "pay",
+        r#"{"a":"A","order":9007199254740992,"z":1.1}"#,
+        "cat",
+    );
+    assert_eq!(shop.keys().len(), 2, "the neighbour is another order");
+}
+
 #[test]
 fn a_call_that_passes_runs_each_time_without_a_key_and_leaves_no_record() {
     let shop = Workshop::new(

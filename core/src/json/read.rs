@@ -1,14 +1,16 @@
 //! A JSON text into a value, or an error with its place.
 
-use super::{JsonError, JsonLimits, ShownPointer, walk::push_segment};
+use super::{
+    JsonError, JsonLimits, JsonMap, JsonNumber, JsonValue, ShownPointer, scan::NumberScan,
+    walk::push_segment,
+};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, fmt, vec};
 
 /// Reads one JSON text (RFC 8259) and nothing after it.
 ///
 /// Refused besides what is no JSON: more bytes or levels than `limits` allow, a member named twice (readers disagree
-/// on which counts), a lone surrogate, and an integer that 64 bits do not hold (it would reach the tool changed).
+/// on which counts), a lone surrogate, and a number of more digits or a larger exponent than a [`JsonNumber`] holds.
 ///
 /// # Errors
 /// If the text is refused: what is wrong with it, and where.
@@ -21,28 +23,49 @@ use std::{cell::RefCell, fmt};
 /// assert!(parse(r#"{"amount": 5}"#, &limits).is_ok());
 /// assert!(parse(r#"{"amount": 5, "amount": 7}"#, &limits).is_err());
 /// ```
-pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
+pub fn parse(text: &str, limits: &JsonLimits) -> Result<JsonValue, JsonError> {
     if text.len() > limits.bytes {
         return Err(JsonError::TooLarge {
             bytes: text.len(),
             limit: limits.bytes,
         });
     }
-    if let Some(offset) = overlong_integer(text.as_bytes()) {
-        let (line, column) = position(text.as_bytes(), offset);
-        return Err(JsonError::Inexact { line, column });
-    }
+    read_value(text, limits.depth())
+}
+
+/// Reads a text of our own, as deep as the reader can bear.
+pub(super) fn parse_trusted(text: &str) -> Result<JsonValue, JsonError> {
+    read_value(text, usize::MAX)
+}
+
+/// Reads the members of an object of our own, such as arguments with a key in them.
+///
+/// # Errors
+/// If the text is not JSON. What is no object has no members.
+pub fn parse_members(text: &str) -> Result<JsonMap, JsonError> {
+    Ok(match parse_trusted(text)? {
+        JsonValue::Object(members) => members,
+        _ => JsonMap::new(),
+    })
+}
+
+fn read_value(text: &str, depth_limit: usize) -> Result<JsonValue, JsonError> {
+    // `serde_json` reads a number as 64 bits. It gets zeros in place of longer ones, and each number that it reads is
+    // the next one of the text.
+    let scan = NumberScan::of(text)?;
     let trouble = ReadError::default();
-    let mut reader = serde_json::Deserializer::from_str(text);
+    let numbers = RefCell::new(scan.numbers.into_iter());
+    let mut reader = serde_json::Deserializer::from_str(&scan.masked);
     let node = ValueNode {
         depth: 0,
-        depth_limit: limits.depth(),
+        depth_limit,
         trouble: &trouble,
+        numbers: &numbers,
     };
     let value = node
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value));
-    value.map_err(|error| trouble.into_error(&error, limits))
+    value.map_err(|error| trouble.into_error(&error, depth_limit))
 }
 
 /// An error below, passed upwards beside the reader's own error, which holds no path.
@@ -67,7 +90,7 @@ impl ReadError {
         self.path.borrow_mut().push(segment.to_string());
     }
 
-    fn into_error(self, error: &serde_json::Error, limits: &JsonLimits) -> JsonError {
+    fn into_error(self, error: &serde_json::Error, depth_limit: usize) -> JsonError {
         let mut pointer = String::new();
         for segment in self.path.into_inner().iter().rev() {
             push_segment(&mut pointer, segment);
@@ -76,7 +99,7 @@ impl ReadError {
         match self.kind.into_inner() {
             Some(ValueKind::TooDeep) => JsonError::TooDeep {
                 at,
-                limit: limits.depth(),
+                limit: depth_limit,
             },
             Some(ValueKind::Duplicate) => JsonError::Duplicate { at },
             None => JsonError::Syntax {
@@ -93,6 +116,8 @@ struct ValueNode<'t> {
     depth: usize,
     depth_limit: usize,
     trouble: &'t ReadError,
+    /// The numbers of the text that are not read yet.
+    numbers: &'t RefCell<vec::IntoIter<&'t str>>,
 }
 
 impl ValueNode<'_> {
@@ -106,52 +131,58 @@ impl ValueNode<'_> {
             ..self
         })
     }
+
+    fn next_number<E: serde::de::Error>(self) -> Result<JsonValue, E> {
+        let text = self.numbers.borrow_mut().next();
+        let text = text.ok_or_else(|| E::custom("a number that is not in the text"))?;
+        Ok(JsonValue::Number(JsonNumber::from_checked(text)))
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ValueNode<'_> {
-    type Value = Value;
+    type Value = JsonValue;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonValue, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for ValueNode<'_> {
-    type Value = Value;
+    type Value = JsonValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<JsonValue, E> {
+        Ok(JsonValue::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<JsonValue, E> {
+        Ok(JsonValue::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<JsonValue, E> {
+        self.next_number()
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<JsonValue, E> {
+        self.next_number()
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<JsonValue, E> {
+        self.next_number()
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_str<E>(self, value: &str) -> Result<JsonValue, E> {
+        Ok(JsonValue::from(value))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_string<E>(self, value: String) -> Result<JsonValue, E> {
+        Ok(JsonValue::from(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
         let child = self.child()?;
         let mut items = Vec::new();
         while let Some(item) = list
@@ -160,12 +191,12 @@ impl<'de> Visitor<'de> for ValueNode<'_> {
         {
             items.push(item);
         }
-        Ok(Value::Array(items))
+        Ok(JsonValue::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<JsonValue, A::Error> {
         let child = self.child()?;
-        let mut members = Map::new();
+        let mut members = JsonMap::new();
         while let Some(name) = object.next_key::<String>()? {
             // Checked before the value is read, so that a repeated member costs no further memory.
             if members.contains_key(&name) {
@@ -178,77 +209,15 @@ impl<'de> Visitor<'de> for ValueNode<'_> {
                 .inspect_err(|_| self.trouble.at_child(&name))?;
             members.insert(name, member);
         }
-        Ok(Value::Object(members))
+        Ok(JsonValue::Object(members))
     }
-}
-
-/// Returns the position of the first integer beyond `i64` and `u64`. The reader would turn it into
-/// a float without notice.
-fn overlong_integer(text: &[u8]) -> Option<usize> {
-    let mut offset = 0;
-    while let Some(byte) = text.get(offset) {
-        let rest = text.get(offset..).unwrap_or_default();
-        offset += match byte {
-            // Digits within a string are no number.
-            b'"' => length_of_text(rest),
-            b'-' | b'0'..=b'9' => {
-                let length = rest
-                    .iter()
-                    .take_while(|byte| b"+-.eE0123456789".contains(byte))
-                    .count();
-                if is_overlong(rest.get(..length).unwrap_or_default()) {
-                    return Some(offset);
-                }
-                length
-            }
-            _ => 1,
-        };
-    }
-    None
-}
-
-/// Returns the length of a JSON string in bytes, including both quotation marks.
-fn length_of_text(text: &[u8]) -> usize {
-    let mut length = 1;
-    while let Some(byte) = text.get(length) {
-        // An escape takes its next byte with it, so `\"` does not end the string.
-        length += if *byte == b'\\' { 2 } else { 1 };
-        if *byte == b'"' {
-            break;
-        }
-    }
-    length
-}
-
-fn is_overlong(number: &[u8]) -> bool {
-    let digits = number.strip_prefix(b"-").unwrap_or(number);
-    // A fraction or an exponent makes a double by intent.
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let Ok(number) = str::from_utf8(number) else {
-        return false;
-    };
-    !digits.is_empty() && number.parse::<u64>().is_err() && number.parse::<i64>().is_err()
-}
-
-/// Line and column of an offset, both from 1.
-fn position(text: &[u8], offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b'\n')
-        .count()
-        + 1;
-    (line, column)
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
+    use crate::json::canonical;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -349,7 +318,7 @@ mod tests {
             "{'a':1}",
             "01",
             "+1",
-            "1e999",
+            "1.e9",
             "[\"\t\"]",
             "// x\n1",
             "\u{feff}1",
@@ -359,20 +328,57 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_that_would_change_on_the_way_is_refused_with_its_place() {
-        let text = "{\"a\": \"18446744073709551616\\\"\",\n \"b\": 18446744073709551616}";
+    fn a_number_past_the_limits_is_refused_with_its_place() {
+        let nines = "9".repeat(1_001);
         assert_eq!(
-            error_text(text),
-            "line 2, column 7 holds an integer too long to be kept exactly: send it as a text"
+            error_text(&format!("{{\"a\": \"{nines}\\\"\",\n \"b\": {nines}}}")),
+            "line 2, column 7 holds a number with 1001 digits, more than 1000: send it as a text"
         );
-        assert!(error_text("-9223372036854775809").contains("too long"));
-        for fine in [
-            "-9223372036854775808",
-            "1e30",
-            "18446744073709551616.0",
-            "[1,2,-3]",
+        assert_eq!(
+            error_text("[1.5, 1e-1000001]"),
+            "line 1, column 7 holds a number with an exponent beyond 1000000 or below -1000000: send it as a text"
+        );
+    }
+
+    #[test]
+    fn every_number_keeps_its_digits_and_its_spelling() {
+        let text = r#"{"b":[-0,1.10,1E2,18446744073709551616,"7",-9223372036854775809],"a":{"c":1e999,"d":7}}"#;
+        let value = parse(text, &JsonLimits::default()).unwrap();
+        let spelling: Vec<_> = value["b"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|item| Some(item.as_number()?.as_str()))
+            .collect();
+        assert_eq!(
+            spelling,
+            [
+                "-0",
+                "1.10",
+                "1E2",
+                "18446744073709551616",
+                "-9223372036854775809"
+            ]
+        );
+        assert_eq!(value["a"]["c"].as_number().unwrap().as_str(), "1e999");
+        assert_eq!(value["a"]["d"].as_i64(), Some(7));
+        assert_eq!(
+            canonical(&value),
+            r#"{"a":{"c":1e+999,"d":7},"b":[0,1.1,100,18446744073709551616,"7",-9223372036854775809]}"#
+        );
+    }
+
+    #[test]
+    fn a_mistake_after_a_long_number_is_at_its_own_place() {
+        assert!(error_text("[1.50, 2x]").contains("line 1 column 9"));
+        assert!(error_text("[1.50 2]").contains("line 1 column 7"));
+        for text in [
+            "[1.5.2]", "[1.]", "[1e]", "[-]", "[1.50.]", "{1.5:2}", "[\"1.5]",
         ] {
-            parse(fine, &JsonLimits::default()).unwrap();
+            assert!(
+                error_text(text).starts_with("this is not valid JSON: "),
+                "{text}"
+            );
         }
     }
 
@@ -386,7 +392,7 @@ mod tests {
         #[test]
         fn what_serde_reads_without_doubt_is_read_equally(value in any::<(Vec<Option<i64>>, String, f64)>()) {
             let text = json!(value).to_string();
-            prop_assert_eq!(parse(&text, &JsonLimits::default()).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+            prop_assert_eq!(parse(&text, &JsonLimits::default()).unwrap(), serde_json::from_str::<serde_json::Value>(&text).unwrap());
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Every value within a value, parents first, without recursion: nesting from outside must not exhaust the stack.
 
-use super::ShownPointer;
-use serde_json::{Map, Value, map};
-use std::{iter::Enumerate, slice};
+use super::{JsonMap, JsonValue, ShownPointer};
+use std::{collections::btree_map, iter::Enumerate, slice};
 
 /// The way from a parent to a child.
 #[derive(Clone, Copy)]
@@ -13,13 +12,13 @@ enum PathSegment<'a> {
 }
 
 enum ChildValues<'a> {
-    Root(Option<&'a Value>),
-    Items(Enumerate<slice::Iter<'a, Value>>),
-    Members(map::Iter<'a>),
+    Root(Option<&'a JsonValue>),
+    Items(Enumerate<slice::Iter<'a, JsonValue>>),
+    Members(btree_map::Iter<'a, String, JsonValue>),
 }
 
 impl<'a> Iterator for ChildValues<'a> {
-    type Item = (PathSegment<'a>, &'a Value);
+    type Item = (PathSegment<'a>, &'a JsonValue);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
@@ -53,24 +52,21 @@ pub(super) struct TreeWalk<'a> {
 }
 
 impl<'a> TreeWalk<'a> {
-    pub(super) fn over(value: &'a Value) -> Self {
+    pub(super) fn over(value: &'a JsonValue) -> Self {
         Self {
             levels: vec![WalkLevel::of(ChildValues::Root(Some(value)))],
         }
     }
 
     /// The values within an object that is no value by itself, as deep as they would be within one.
-    pub(super) fn over_members(members: &'a Map<String, Value>) -> Self {
+    pub(super) fn over_members(members: &'a JsonMap) -> Self {
         let root = WalkLevel::of(ChildValues::Root(None));
         Self {
-            levels: vec![
-                root,
-                WalkLevel::of(ChildValues::Members(Map::iter(members))),
-            ],
+            levels: vec![root, WalkLevel::of(ChildValues::Members(members.iter()))],
         }
     }
 
-    pub(super) fn next(&mut self) -> Option<&'a Value> {
+    pub(super) fn next(&mut self) -> Option<&'a JsonValue> {
         loop {
             let level = self.levels.last_mut()?;
             if let Some((segment, value)) = level.children.next() {
@@ -82,14 +78,14 @@ impl<'a> TreeWalk<'a> {
         }
     }
 
-    fn enter(&mut self, value: &'a Value) {
+    fn enter(&mut self, value: &'a JsonValue) {
         match value {
-            Value::Array(items) => self
+            JsonValue::Array(items) => self
                 .levels
                 .push(WalkLevel::of(ChildValues::Items(items.iter().enumerate()))),
-            Value::Object(members) => self
+            JsonValue::Object(members) => self
                 .levels
-                .push(WalkLevel::of(ChildValues::Members(Map::iter(members)))),
+                .push(WalkLevel::of(ChildValues::Members(members.iter()))),
             _ => {}
         }
     }

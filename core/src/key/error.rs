@@ -69,18 +69,6 @@ pub enum KeyError {
         /// The field.
         field: ShownPointer,
     },
-    /// It holds an integer that not every reader keeps.
-    #[error(
-        "{part} field {field} holds a whole number beyond 9007199254740991 at {at}, which some JSON readers change: send it as a text, in quotation marks"
-    )]
-    Inexact {
-        /// Where.
-        part: FieldGroup,
-        /// The field.
-        field: ShownPointer,
-        /// The place within the field's value.
-        at: ShownPointer,
-    },
     /// It has too many fields.
     #[error("the {part} has {count} fields, more than {FIELDS_MAX}: name fewer")]
     TooMany {

@@ -1,10 +1,9 @@
 //! What an agent asks for: a tool, its arguments, and what the host knows besides.
 
 use super::arguments::CallArguments;
-use crate::json::kind_of;
+use crate::json::{JsonDocument, JsonMap, JsonValue};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// The longest name of a tool, tenant or run, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -124,7 +123,7 @@ pub struct Field {
     /// Its name.
     pub name: String,
     /// Its value.
-    pub value: Value,
+    pub value: JsonValue,
 }
 
 impl fmt::Debug for Field {
@@ -143,7 +142,7 @@ pub struct Call {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Run>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    facts: BTreeMap<String, Value>,
+    facts: BTreeMap<String, JsonValue>,
 }
 
 impl fmt::Debug for Call {
@@ -158,6 +157,9 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of `tool` with `arguments`, for the tenant `default`, outside any run.
     ///
+    /// Arguments are a value, such as `json!` makes, or a [`JsonDocument`]: of that the tool gets the text as it is, but
+    /// for the key.
+    ///
     /// # Errors
     /// If the tool's name is not a valid name, or the arguments are not one JSON object.
     ///
@@ -171,24 +173,21 @@ impl Call {
     /// assert!(Call::new("charge", json!([500])).is_err());
     /// # Ok::<(), semel_core::model::IdentifierError>(())
     /// ```
-    pub fn new(tool: impl Into<String>, arguments: Value) -> Result<Self, IdentifierError> {
+    pub fn new(
+        tool: impl Into<String>,
+        arguments: impl Into<JsonDocument>,
+    ) -> Result<Self, IdentifierError> {
         let tool = tool.into();
         checked_name("tool", &tool)?;
-        match arguments {
-            Value::Object(arguments) => {
-                let arguments = CallArguments::from(arguments);
-                Ok(Self {
-                    tool,
-                    arguments,
-                    tenant: Tenant::default(),
-                    run: None,
-                    facts: BTreeMap::new(),
-                })
-            }
-            other => Err(IdentifierError::NotAnObject {
-                found: kind_of(&other),
-            }),
-        }
+        let arguments = CallArguments::new(arguments.into())
+            .map_err(|found| IdentifierError::NotAnObject { found })?;
+        Ok(Self {
+            tool,
+            arguments,
+            tenant: Tenant::default(),
+            run: None,
+            facts: BTreeMap::new(),
+        })
     }
 
     /// The same call on behalf of `tenant`.
@@ -209,8 +208,8 @@ impl Call {
     /// Set `tenant` and `run` by [`Call::for_tenant`] and [`Call::in_run`]; as facts they are
     /// ignored.
     #[must_use]
-    pub fn with_fact(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.facts.insert(name.into(), value);
+    pub fn with_fact(mut self, name: impl Into<String>, value: impl Into<JsonValue>) -> Self {
+        self.facts.insert(name.into(), value.into());
         self
     }
 
@@ -222,8 +221,14 @@ impl Call {
 
     /// The arguments.
     #[must_use]
-    pub fn arguments(&self) -> &Map<String, Value> {
+    pub fn arguments(&self) -> &JsonMap {
         self.arguments.members()
+    }
+
+    /// The arguments as JSON text: as the agent wrote them, where the call was made of a text.
+    #[must_use]
+    pub fn arguments_json(&self) -> Cow<'_, str> {
+        self.arguments.text()
     }
 
     /// The arguments as [`canonical`](crate::json::canonical) text. It is made once: policies and digests all ask for it.
@@ -247,21 +252,21 @@ impl Call {
     /// The server of the tool, where the host names it by the fact `server`.
     #[must_use]
     pub fn server(&self) -> Option<&str> {
-        self.facts.get("server").and_then(Value::as_str)
+        self.facts.get("server").and_then(JsonValue::as_str)
     }
 
     /// All facts, as a policy reads them: in order of name, with `tenant` and `run` among them.
     #[must_use]
-    pub fn facts(&self) -> BTreeMap<&str, Value> {
-        let mut facts: BTreeMap<&str, Value> = self
+    pub fn facts(&self) -> BTreeMap<&str, JsonValue> {
+        let mut facts: BTreeMap<&str, JsonValue> = self
             .facts
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone()))
             .collect();
-        facts.insert("tenant", Value::from(self.tenant.as_str()));
+        facts.insert("tenant", JsonValue::from(self.tenant.as_str()));
         facts.remove("run");
         if let Some(run) = &self.run {
-            facts.insert("run", Value::from(run.as_str()));
+            facts.insert("run", JsonValue::from(run.as_str()));
         }
         facts
     }

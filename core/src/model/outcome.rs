@@ -1,8 +1,8 @@
 //! The outcome of an attempt, and the verdict on its effect.
 
 use super::call::Field;
+use crate::json::JsonValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 
 /// The outcome of an attempt, as far as its host could observe it. Debug output holds its kind
@@ -11,7 +11,7 @@ use std::fmt;
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The tool answered.
-    Returned(Value),
+    Returned(JsonValue),
     /// The tool answered that it failed.
     Failed(Failure),
     /// No answer came.
@@ -31,7 +31,7 @@ pub struct Failure {
     pub status: Option<u16>,
     /// The whole error, where it was JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Value>,
+    pub details: Option<JsonValue>,
 }
 
 /// The absence of an answer. Debug output holds whether anything was sent.
@@ -78,6 +78,12 @@ impl fmt::Debug for Verdict {
 }
 
 impl Outcome {
+    /// The tool returned this value.
+    #[must_use]
+    pub fn returned(value: impl Into<JsonValue>) -> Self {
+        Self::Returned(value.into())
+    }
+
     /// The tool failed with this message.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {

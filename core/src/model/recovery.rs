@@ -1,8 +1,8 @@
 //! The recovery of an operation with an unknown effect.
 
 use super::{call::Field, outcome::Outcome};
+use crate::json::JsonValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 
 /// One attempt at an operation, as a policy reads it. Debug output omits the key.
@@ -28,7 +28,7 @@ pub struct Probe {
     /// The tool to read with.
     pub tool: String,
     /// Its arguments: an object.
-    pub arguments: Value,
+    pub arguments: JsonValue,
 }
 
 /// A policy's instruction for an operation in doubt.
@@ -49,7 +49,7 @@ pub enum Recovery {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ProbeVerdict {
     /// It took effect, and this is what the tool would have returned.
-    Landed(Value),
+    Landed(JsonValue),
     /// Nothing is to be seen of it.
     Absent,
     /// Too early to decide: probe again after so many milliseconds.
@@ -101,7 +101,7 @@ pub struct PolicyDescription {
     /// The tools it is meant for: globs.
     pub tools: Vec<String>,
     /// A JSON Schema of its settings.
-    pub settings_schema: Value,
+    pub settings_schema: JsonValue,
     /// Rises whenever the same call may get another key than before.
     pub key_epoch: u32,
 }

@@ -11,9 +11,13 @@
 
 use super::{model_text::TextSubject, outcome};
 use crate::wire::{JsonMembers, Message, MessageKind, RequestId, meta};
-use semel::model::{Answer, Outcome};
+use semel::{
+    json::JsonValue,
+    model::{Answer, Outcome},
+};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
+use std::collections::BTreeMap;
 
 /// Builds the response to one call.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +117,9 @@ impl ResponseBuilder<'_> {
             }
         } else {
             let structured = StructuredAnswer::new(answer, text, server_said);
-            result.set("structuredContent", &json!({ "semel": structured }))?;
+            // Not `json!`, which would round the server's numbers.
+            let structured = BTreeMap::from([("semel", structured)]);
+            result.set("structuredContent", &structured)?;
         }
         result.set("isError", &is_error)?;
         self.set_result_type(&mut result)?;
@@ -131,18 +137,18 @@ fn server_outcome(answer: &Answer) -> Option<&Outcome> {
 }
 
 /// Returns what the server said as the parts of a result's content.
-fn content_parts(server_said: &Value) -> Vec<Value> {
-    if let Some(parts) = server_said.get("content").and_then(Value::as_array) {
+fn content_parts(server_said: &JsonValue) -> Vec<JsonValue> {
+    if let Some(parts) = server_said.get("content").and_then(JsonValue::as_array) {
         return parts.clone();
     }
-    match server_said.get("message").and_then(Value::as_str) {
+    match server_said.get("message").and_then(JsonValue::as_str) {
         Some(message) => vec![text_part(message)],
         None => vec![text_part(&server_said.to_string())],
     }
 }
 
-fn text_part(text: &str) -> Value {
-    json!({ "type": "text", "text": text })
+fn text_part(text: &str) -> JsonValue {
+    json!({ "type": "text", "text": text }).into()
 }
 
 /// An answer as structured content.
@@ -159,11 +165,11 @@ struct StructuredAnswer<'a> {
     #[serde(rename = "stands", skip_serializing_if = "Option::is_none")]
     conflict_state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    server_said: Option<Value>,
+    server_said: Option<JsonValue>,
 }
 
 impl<'a> StructuredAnswer<'a> {
-    fn new(answer: &'a Answer, text: &'a str, server_said: Option<Value>) -> Self {
+    fn new(answer: &'a Answer, text: &'a str, server_said: Option<JsonValue>) -> Self {
         let conflict_state = match answer {
             Answer::Conflict { standing, .. } => Some(standing.state.as_str()),
             _ => None,

@@ -10,11 +10,11 @@ use crate::{
     wire::{ErrorCode, JsonMembers, Message, ProtocolError, RequestId, meta},
 };
 use semel::{
-    json::{self, JsonLimits},
+    json::{JsonDocument, JsonLimits},
     model::{Answer, Call, NextStep, Outcome},
     runtime::{CallError, CallStep, DeliverableAnswer, Ticket, ToolRun},
 };
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -29,7 +29,7 @@ struct ToolCallRequest {
     message: Message,
     params: JsonMembers,
     tool: String,
-    arguments: Value,
+    arguments: JsonDocument,
 }
 
 /// Guards the call of this request, and answers it.
@@ -59,7 +59,7 @@ pub(super) async fn run_call(
     if context.repeats_arguments {
         let agreement = tool
             .header_parameters
-            .check_agreement(&request.arguments, &context.headers);
+            .check_agreement(request.arguments.value(), &context.headers);
         if let Err(error) = agreement {
             return send(context, error.response(Some(&id))).await;
         }
@@ -94,7 +94,7 @@ impl ToolCallRequest {
             .text("name")
             .ok_or_else(|| invalid("the call names no tool: write its `name`".to_owned()))?;
         let arguments = params.get("arguments").unwrap_or("{}");
-        let arguments = json::parse(arguments, &JsonLimits::default())
+        let arguments = JsonDocument::parse(arguments, &JsonLimits::default())
             .map_err(|error| invalid(format!("the arguments cannot be used: {error}")))?;
         Ok(Self {
             id,
@@ -106,12 +106,7 @@ impl ToolCallRequest {
     }
 
     /// Returns the request to send: the client's, with what the ticket adds.
-    fn with_ticket(
-        &self,
-        ticket: &Ticket,
-        sent_arguments: &Map<String, Value>,
-        is_repeat: bool,
-    ) -> Result<Message, serde_json::Error> {
+    fn with_ticket(&self, ticket: &Ticket, is_repeat: bool) -> Result<Message, serde_json::Error> {
         // Under the same id a late response to the first request would pass for the response to the
         // repeat.
         let message = if is_repeat {
@@ -119,12 +114,15 @@ impl ToolCallRequest {
         } else {
             self.message.clone()
         };
-        if ticket.metadata.is_empty() && ticket.arguments == *sent_arguments {
+        let has_own_arguments = ticket.arguments_json != self.arguments.text();
+        if ticket.metadata.is_empty() && !has_own_arguments {
             return Ok(message);
         }
         let mut params = self.params.clone();
-        if ticket.arguments != *sent_arguments {
-            params.set("arguments", &ticket.arguments)?;
+        if has_own_arguments {
+            // Byte by byte what the client wrote, but for the key.
+            let text = RawValue::from_string(ticket.arguments_json.clone())?;
+            params.set("arguments", &text)?;
         }
         let mut own_meta = params.object("_meta")?;
         for (name, value) in &ticket.metadata {
@@ -235,7 +233,7 @@ impl GuardedCall<'_> {
         let caller = &self.context.caller;
         let mut call = call
             .for_tenant(caller.tenant.clone())
-            .with_fact("server", Value::from(self.guard.server.as_str()));
+            .with_fact("server", self.guard.server.as_str());
         if let Some(run) = caller.run.clone() {
             call = call.in_run(run);
         }
@@ -244,11 +242,11 @@ impl GuardedCall<'_> {
             call = call.with_fact(name, value);
         }
         if self.guard.is_trusted {
-            call = call.with_fact("server.trusted", Value::from(true));
+            call = call.with_fact("server.trusted", true);
         }
         if self.request.tool != self.tool_name {
             // Policies know the tool by the server's name for it.
-            call = call.with_fact("server.tool", Value::from(self.request.tool.as_str()));
+            call = call.with_fact("server.tool", self.request.tool.as_str());
         }
         Ok(call)
     }
@@ -267,9 +265,7 @@ impl GuardedCall<'_> {
             return self.refuse_unsent(started, reason).await;
         }
         let is_repeat = history.count > 0;
-        let request = self
-            .request
-            .with_ticket(&started.ticket, call.arguments(), is_repeat);
+        let request = self.request.with_ticket(&started.ticket, is_repeat);
         let request = match request {
             Ok(request) => request,
             Err(error) => {
@@ -471,5 +467,40 @@ fn error_answer(error: &CallError) -> Answer {
     Answer::Refused {
         reason: error.to_string(),
         next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_server_gets_the_arguments_as_the_client_wrote_them_with_only_the_key_put_in() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call", "params":{"name":"pay","arguments":{ "z":1.10, "id" : 9007199254740993,"t":"\u0041"}}}"#;
+        let message = Message::read(text).unwrap();
+        let id = message.id().cloned().unwrap();
+        let request = ToolCallRequest::parse(id, message).unwrap();
+        let call = Call::new("pay", request.arguments.clone()).unwrap();
+        let mut ticket = Ticket::unguarded(&call);
+        assert_eq!(request.with_ticket(&ticket, false).unwrap().text(), text);
+        ticket.arguments_json = ticket.arguments_json.replace('}', r#","key":"K"}"#);
+        assert_eq!(
+            request.with_ticket(&ticket, false).unwrap().text(),
+            text.replace(r#""\u0041"}"#, r#""\u0041","key":"K"}"#)
+        );
+    }
+
+    #[test]
+    fn a_number_past_the_limits_is_refused_in_words() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"pay","arguments":{"n":1e1000001}}}"#;
+        let message = Message::read(text).unwrap();
+        let refused = ToolCallRequest::parse(RequestId::Number(7), message).err();
+        let refused = refused.map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            refused.contains("line 1, column 6 holds a number with an exponent beyond 1000000"),
+            "{refused}"
+        );
     }
 }

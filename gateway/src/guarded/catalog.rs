@@ -11,6 +11,7 @@ use crate::{
 };
 use argument_schema::ArgumentSchema;
 use parking_lot::{Mutex, MutexGuard};
+use semel::json::JsonMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -42,10 +43,7 @@ pub(super) struct ToolInfo {
 
 impl ToolInfo {
     /// Returns the facts about a call with these arguments.
-    pub(super) fn facts(
-        &self,
-        arguments: &Map<String, Value>,
-    ) -> impl Iterator<Item = (&'static str, Value)> {
+    pub(super) fn facts(&self, arguments: &JsonMap) -> impl Iterator<Item = (&'static str, Value)> {
         let mut facts: Vec<_> = self.hints.facts().collect();
         if self.is_unlisted {
             facts.push(("server.lists-tool", Value::from(false)));

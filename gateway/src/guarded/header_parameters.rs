@@ -4,14 +4,12 @@
 //! Absent: validation of arguments by their schema, which is the server's task.
 
 use crate::wire::{ErrorCode, ProtocolError, decode_header_text, encode_header_text, header};
-use serde_json::{Map, Value};
+use semel::json::{JsonMap, JsonNumber, JsonValue};
+use serde_json::Value;
 use std::collections::HashSet;
 
 /// The depth of a schema to which arguments are searched.
 const DEPTH_MAX: usize = 32;
-
-/// The bound below which each integer is exact as a floating-point number.
-const EXACT_INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// The types of arguments that a header can carry.
 const HEADER_TYPES: [&str; 3] = ["string", "integer", "boolean"];
@@ -50,7 +48,7 @@ impl HeaderParameters {
     /// Checks that the headers of a call agree with its arguments.
     pub(super) fn check_agreement(
         &self,
-        arguments: &Value,
+        arguments: &JsonValue,
         headers: &[(String, String)],
     ) -> Result<(), ProtocolError> {
         for parameter in &self.0 {
@@ -60,11 +58,7 @@ impl HeaderParameters {
     }
 
     /// Sets the headers from the arguments.
-    pub(super) fn set_headers(
-        &self,
-        arguments: &Map<String, Value>,
-        headers: &mut Vec<(String, String)>,
-    ) {
+    pub(super) fn set_headers(&self, arguments: &JsonMap, headers: &mut Vec<(String, String)>) {
         for parameter in &self.0 {
             // The client's own value must not be sent, too.
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&parameter.header));
@@ -77,7 +71,7 @@ impl HeaderParameters {
 }
 
 impl HeaderParameter {
-    fn argument<'a>(&self, arguments: Option<&'a Map<String, Value>>) -> Option<&'a Value> {
+    fn argument<'a>(&self, arguments: Option<&'a JsonMap>) -> Option<&'a JsonValue> {
         let (first, rest) = self.path.split_first()?;
         let mut value = arguments?.get(first)?;
         for name in rest {
@@ -88,7 +82,7 @@ impl HeaderParameter {
 
     fn check_agreement(
         &self,
-        arguments: Option<&Map<String, Value>>,
+        arguments: Option<&JsonMap>,
         headers: &[(String, String)],
     ) -> Result<(), ProtocolError> {
         let sent: Vec<_> = headers
@@ -157,40 +151,32 @@ fn is_token(name: &str) -> bool {
 }
 
 /// Returns the argument as a header carries it, or `None` for a type that no header carries.
-fn header_value(argument: &Value) -> Option<String> {
+fn header_value(argument: &JsonValue) -> Option<String> {
     match argument {
-        Value::String(text) => Some(encode_header_text(text)),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) if number.is_f64() => {
-            // A number written with a fraction or an exponent may still be an integer.
-            let float = number.as_f64()?;
-            let is_integer = float.fract() == 0.0 && float.abs() < EXACT_INTEGERS_BELOW;
-            is_integer.then(|| format!("{float:.0}"))
-        }
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        JsonValue::String(text) => Some(encode_header_text(text)),
+        JsonValue::Bool(value) => Some(value.to_string()),
+        JsonValue::Number(number) => whole_number(number),
+        JsonValue::Null | JsonValue::Array(_) | JsonValue::Object(_) => None,
     }
+}
+
+/// Returns the digits of a whole number. One that is written with a fraction or an exponent may still be whole; a very
+/// long one is carried by no header.
+fn whole_number(number: &JsonNumber) -> Option<String> {
+    let canonical = number.canonical();
+    let is_plain = canonical
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_digit());
+    is_plain.then_some(canonical)
 }
 
 /// Returns whether a header's value equals the argument. A number may be written in several ways.
-fn is_equal(value: &str, argument: &Value) -> bool {
+fn is_equal(value: &str, argument: &JsonValue) -> bool {
     match argument {
-        Value::String(text) => decode_header_text(value) == *text,
-        Value::Number(_) => {
-            header_value(argument).is_some_and(|number| is_same_number(value, &number))
-        }
+        JsonValue::String(text) => decode_header_text(value) == *text,
+        JsonValue::Number(number) => JsonNumber::parse(value).is_ok_and(|sent| sent == *number),
         _ => header_value(argument).is_some_and(|expected| value == expected),
     }
-}
-
-fn is_same_number(one: &str, other: &str) -> bool {
-    if let (Ok(one), Ok(other)) = (one.parse::<i128>(), other.parse::<i128>()) {
-        return one == other;
-    }
-    let (Ok(one), Ok(other)) = (one.parse::<f64>(), other.parse::<f64>()) else {
-        return false;
-    };
-    one.total_cmp(&other).is_eq() && one.abs() < EXACT_INTEGERS_BELOW
 }
 
 #[cfg(test)]
@@ -211,6 +197,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        let arguments = &JsonValue::from(arguments.clone());
         let agreed = parameters().check_agreement(arguments, &headers);
         assert!(
             agreed.as_ref().is_ok()
@@ -244,8 +231,11 @@ mod tests {
             ("mcp-param-region".to_owned(), "us".to_owned()),
             ("traceparent".to_owned(), "t".to_owned()),
         ];
-        let arguments = json!({ "region": "größe", "options": { "limit": 1e3 } });
-        parameters().set_headers(arguments.as_object().unwrap_or(&Map::new()), &mut headers);
+        let arguments = JsonValue::from(json!({ "region": "größe", "options": { "limit": 1e3 } }));
+        parameters().set_headers(
+            arguments.as_object().unwrap_or(&JsonMap::new()),
+            &mut headers,
+        );
         let names: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -9,10 +9,10 @@ use crate::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use semel::{
+    json::{JsonMap, JsonValue},
     model::{Call, Outcome, Probe, Tenant},
     runtime::Prober,
 };
-use serde_json::{Map, Value, json};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
@@ -76,7 +76,7 @@ impl ToolProber {
 
     fn find_connection(&self, call: &Call) -> Option<ProbeConnection> {
         let facts = call.facts();
-        let server = facts.get("server").and_then(Value::as_str)?.to_owned();
+        let server = facts.get("server").and_then(JsonValue::as_str)?.to_owned();
         let key = (server, call.tenant().clone());
         self.connections.lock().get(&key).cloned()
     }
@@ -125,13 +125,13 @@ impl Prober for ToolProber {
 }
 
 fn probe_request(probe: &Probe, request_meta: &JsonMembers) -> Message {
-    let mut params = Map::new();
-    params.insert("name".to_owned(), json!(probe.tool));
+    let mut params = JsonMap::new();
+    params.insert("name".to_owned(), probe.tool.as_str().into());
     params.insert("arguments".to_owned(), probe.arguments.clone());
     let meta = protocol_meta(request_meta);
     if !meta.is_empty() {
-        params.insert("_meta".to_owned(), Value::Object(meta));
+        params.insert("_meta".to_owned(), meta.into());
     }
-    let params = Value::Object(params).to_string();
+    let params = JsonValue::Object(params).to_string();
     Message::request(&new_request_id(), method::TOOLS_CALL, &params)
 }

@@ -1,7 +1,7 @@
 //! Addresses of electronic mail. Whether one exists, and which of a provider's spellings reach one box, is not known
 //! here: `a.b+c@example.com` is not `ab@example.com`.
 
-use serde_json::Value;
+use crate::Value;
 
 use super::{domain_cure, refuse_value, trimmed_text};
 
@@ -81,7 +81,7 @@ fn lowercase_local(local: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! An extension point: policies outside this repository use it.
 
-use serde_json::Value;
+use crate::Value;
 
 use super::refuse_value;
 
@@ -76,7 +76,7 @@ fn sorted_items(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
     use crate::normal::email;

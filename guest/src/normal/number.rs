@@ -1,6 +1,6 @@
 //! Amounts and whole numbers, without ever doing arithmetic on a floating-point number.
 
-use serde_json::{Number, Value};
+use crate::{Number, Value};
 
 use super::{refuse_value, trimmed_text};
 
@@ -9,9 +9,6 @@ const WHOLE_DIGITS: usize = 16;
 
 /// The most digits after it, trailing zeros aside; the smallest unit in use (of Ether) has so many.
 const FRACTION_DIGITS: usize = 18;
-
-/// The digits that a JSON number with a fraction or an exponent always holds.
-const EXACT_DIGITS: usize = 15;
 
 /// The longest text of a number, in bytes, zeros included.
 const LONGEST_BYTES: usize = 64;
@@ -24,8 +21,8 @@ const WHOLE_NUMBER: &str = "a whole number";
 ///
 /// # Errors
 ///
-/// The value is not a plain decimal number (without exponent, currency and thousands separator), has more than 16 digits
-/// before the point or 18 after it, or is a JSON number with more digits than that holds exactly.
+/// The value is neither a JSON number nor the text of a plain decimal number (without exponent, currency and thousands
+/// separator), or has more than 16 digits before the point or 18 after it.
 pub fn money(value: &Value) -> Result<Value, String> {
     let amount = read_decimal(value, AMOUNT)?;
     if amount.whole.len() > WHOLE_DIGITS {
@@ -62,7 +59,7 @@ pub fn integer(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// The value is a number with more digits than a JSON number always holds.
+/// The value is a number that is longer than 64 characters when it is written without an exponent.
 pub fn identifier(value: &Value) -> Result<Value, String> {
     match value {
         Value::Number(_) => {
@@ -75,14 +72,19 @@ pub fn identifier(value: &Value) -> Result<Value, String> {
 
 fn read_decimal(value: &Value, kind: &str) -> Result<Decimal, String> {
     let number = match value {
-        Value::Number(number) if is_inexact(number) => {
-            return Err(format!(
-                "must be {kind} that a JSON number holds exactly, found {number}: write it as a text"
-            ));
-        }
-        Value::Number(number) => Decimal::parse(&number.to_string()),
-        _ => trimmed_text(value, LONGEST_BYTES).and_then(Decimal::parse),
+        Value::Number(number) => Decimal::of_number(number).ok_or_else(|| {
+            refuse_value(
+                &format!("{kind} of at most {LONGEST_BYTES} characters"),
+                value,
+            )
+        })?,
+        _ => return read_text(value, kind),
     };
+    Ok(number)
+}
+
+fn read_text(value: &Value, kind: &str) -> Result<Decimal, String> {
+    let number = trimmed_text(value, LONGEST_BYTES).and_then(Decimal::parse);
     number.ok_or_else(|| {
         let cure = match value {
             Value::String(text) if text.bytes().any(|byte| byte.is_ascii_digit()) => {
@@ -92,24 +94,6 @@ fn read_decimal(value: &Value, kind: &str) -> Result<Decimal, String> {
         };
         refuse_value(kind, value) + cure
     })
-}
-
-/// Returns true if a JSON number may differ from the intended one, because it has more digits than it holds. Integers of
-/// 64 bits arrive with all their digits.
-fn is_inexact(number: &Number) -> bool {
-    if number.is_i64() || number.is_u64() {
-        return false;
-    }
-    let text = number.to_string();
-    text.contains('e')
-        || text.bytes().filter(u8::is_ascii_digit).count() > EXACT_DIGITS + leading_zeros(&text)
-}
-
-fn leading_zeros(text: &str) -> usize {
-    text.bytes()
-        .take_while(|byte| b"-0.".contains(byte))
-        .filter(|byte| *byte == b'0')
-        .count()
 }
 
 /// A decimal number, digit by digit.
@@ -122,6 +106,30 @@ struct Decimal {
 }
 
 impl Decimal {
+    /// A JSON number without an exponent, unless it is too long that way.
+    fn of_number(number: &Number) -> Option<Self> {
+        let Some((digits, exponent)) = number.as_str().split_once('e') else {
+            return Self::parse(number.as_str()).filter(|_| number.as_str().len() <= LONGEST_BYTES);
+        };
+        let (first, rest) = digits.split_once('.').unwrap_or((digits, ""));
+        let shift: i16 = exponent.parse().ok()?;
+        let zeros = usize::from(shift.unsigned_abs());
+        if zeros.max(rest.len()) > LONGEST_BYTES {
+            return None;
+        }
+        let sign = if first.starts_with('-') { "-" } else { "" };
+        let first = first.trim_start_matches('-');
+        let plain = if shift < 0 {
+            [sign, "0.", &"0".repeat(zeros - 1), first, rest].concat()
+        } else if let Some((whole, fraction)) = rest.split_at_checked(zeros) {
+            let point = if fraction.is_empty() { "" } else { "." };
+            [sign, first, whole, point, fraction].concat()
+        } else {
+            [sign, first, rest, &"0".repeat(zeros - rest.len())].concat()
+        };
+        Self::parse(&plain).filter(|_| plain.len() <= LONGEST_BYTES)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let negative = text.starts_with('-');
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -162,7 +170,7 @@ impl Decimal {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 
@@ -217,20 +225,43 @@ mod tests {
         }
     }
 
+    fn number(text: &str) -> Value {
+        Value::parse(text).unwrap()
+    }
+
     #[test]
-    fn a_json_number_with_noise_in_its_last_digits_is_refused_with_the_cure() {
-        for noisy in [json!(0.1 + 0.2), json!(1e21), json!(1e-7)] {
-            assert!(
-                money(&noisy).is_err_and(|mistake| mistake.ends_with("write it as a text")),
-                "{noisy}"
-            );
+    fn a_json_number_has_every_digit_that_was_written() {
+        for (written, amount) in [
+            ("0.30000000000000004", "0.30000000000000004"),
+            ("1e-7", "0.0000001"),
+            ("1.5e-10", "0.00000000015"),
+            ("9007199254740993", "9007199254740993"),
+            ("0.00001234", "0.00001234"),
+            ("1e3", "1000"),
+            ("-12.5e1", "-125"),
+            ("12345678901234567890123.5e-12", "12345678901.2345678901235"),
+        ] {
+            assert_eq!(money(&number(written)), Ok(json!(amount)), "{written}");
+            assert_eq!(identifier(&number(written)), Ok(json!(amount)), "{written}");
         }
-        assert_eq!(money(&json!("0.0000001")), Ok(json!("0.0000001")));
         assert_eq!(
-            money(&json!(9_007_199_254_740_993_i64)),
-            Ok(json!("9007199254740993"))
+            money(&number("1e21")),
+            Err("must have at most 16 digits before the point, found 22".into())
         );
-        assert_eq!(money(&json!(0.000_012_34)), Ok(json!("0.00001234")));
+        assert_eq!(
+            integer(&number("-123.4567890123456789012e22")),
+            Ok(json!("-1234567890123456789012000"))
+        );
+        assert_eq!(
+            identifier(&number("1e999")),
+            Err("must be an identifier of at most 64 characters, found 1e+999".into())
+        );
+        assert_eq!(
+            identifier(&number("-1234567890123456789012345.5")),
+            Ok(json!("-1234567890123456789012345.5"))
+        );
+        assert!(identifier(&number("1e-999")).is_err());
+        assert!(integer(&number(&"9".repeat(65))).is_err());
     }
 
     #[test]
@@ -281,7 +312,6 @@ mod tests {
         for other in [json!(["7"]), json!({ "id": 7 }), json!(true), json!(null)] {
             assert_eq!(identifier(&other), Ok(other.clone()));
         }
-        assert!(identifier(&json!(0.1 + 0.2)).is_err());
     }
 
     #[test]

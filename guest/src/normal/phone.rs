@@ -1,7 +1,7 @@
 //! Telephone numbers by their digits. Numbering plans are tables of their own, so a national number, which means
 //! another telephone in each country, is refused.
 
-use serde_json::Value;
+use crate::Value;
 
 use super::{refuse_value, trimmed_text};
 
@@ -76,7 +76,7 @@ fn is_between(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

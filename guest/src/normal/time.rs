@@ -1,6 +1,6 @@
 //! Points in time and days, by RFC 3339. No clock, no time zones by name.
 
-use serde_json::Value;
+use crate::Value;
 
 use super::{refuse_value, trimmed_text};
 
@@ -204,7 +204,7 @@ fn split_digits(text: &str, count: usize) -> Option<(u32, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What needs Unicode's tables: texts that look alike and are written with other code points, or in other case.
 
-use serde_json::Value;
+use crate::Value;
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
 
@@ -45,7 +45,7 @@ fn normalise_with(value: &Value, normalise: impl Fn(&str) -> String) -> Result<V
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

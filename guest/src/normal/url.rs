@@ -1,7 +1,7 @@
 //! URLs by their syntax (RFC 3986, 6.2.2). International domains are refused, because `xn--` forms need tables, and
 //! nothing is looked up.
 
-use serde_json::Value;
+use crate::Value;
 
 use super::{domain_cure, refuse_value, trimmed_text};
 
@@ -208,7 +208,7 @@ fn is_reserved(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

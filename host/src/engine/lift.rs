@@ -5,14 +5,13 @@
 
 use super::{bindings::semel::policy::types, limits::DecisionLimits};
 use crate::{
-    json::{self, JsonLimits},
+    json::{self, JsonLimits, JsonValue},
     model::{
         Derivation, Effect, Field, IdentifierError, KeyForm, KeyPlace, Operation,
         OperationLifetime, PolicyDescription, Probe, ProbeVerdict, Recovery, RepeatEffect, Scope,
         Target, Verdict, checked_name,
     },
 };
-use serde_json::Value;
 
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
@@ -46,7 +45,7 @@ impl AnswerReader {
         checked_name("name", &from.name)?;
         checked_name("version", &from.version)?;
         let schema = self.json("settings-schema", &from.settings_schema)?;
-        if !schema.is_object() && !schema.is_boolean() {
+        if schema.as_object().is_none() && schema.as_bool().is_none() {
             return Err(AnswerMistake(
                 "`settings-schema` is not a JSON Schema: give an object".to_owned(),
             ));
@@ -136,7 +135,7 @@ impl AnswerReader {
     fn probe(self, from: types::Probe) -> Result<Probe, AnswerMistake> {
         checked_name("`probe.tool`", &from.tool)?;
         let arguments = self.json("probe.arguments", &from.arguments)?;
-        if !arguments.is_object() {
+        if arguments.as_object().is_none() {
             return Err(AnswerMistake(
                 "`probe.arguments` is not a JSON object".to_owned(),
             ));
@@ -223,7 +222,7 @@ impl AnswerReader {
         Ok(())
     }
 
-    fn json(self, at: &str, text: &str) -> Result<Value, AnswerMistake> {
+    fn json(self, at: &str, text: &str) -> Result<JsonValue, AnswerMistake> {
         let limits = JsonLimits {
             bytes: self.0.answer_bytes as usize,
             depth: self.0.json_depth as usize,

@@ -2,10 +2,9 @@
 
 use super::{bindings::semel::policy::types, error::PolicyErrorKind};
 use crate::{
-    json::canonical,
+    json::{JsonValue, canonical},
     model::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
 };
-use serde_json::Value;
 
 /// The size of a policy's input so far, and its limit.
 pub(super) struct MeteredInput {
@@ -106,7 +105,7 @@ impl MeteredInput {
         self.counted(text.to_owned())
     }
 
-    fn json(&mut self, value: &Value) -> String {
+    fn json(&mut self, value: &JsonValue) -> String {
         self.counted(canonical(value))
     }
 

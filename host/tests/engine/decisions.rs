@@ -23,7 +23,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         outcome: Outcome::no_answer("timed out after 30 s"),
         facts: vec![Field {
             name: "step".to_owned(),
-            value: json!(4),
+            value: json!(4).into(),
         }],
     }]
 }
@@ -60,7 +60,7 @@ async fn every_word_of_derive_is_understood() {
         operation.identity,
         [Field {
             name: "order".to_owned(),
-            value: json!(17)
+            value: json!(17).into()
         }]
     );
     assert_eq!(
@@ -98,10 +98,10 @@ async fn every_function_about_attempts_is_asked() {
     );
     let probe = Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     };
     assert_eq!(
-        policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!([]))),
+        policy.weigh(&call, &attempts, &probe, &Outcome::returned(json!([]))),
         Ok(ProbeVerdict::Absent)
     );
 }

@@ -99,13 +99,13 @@ fn ask(policy: &Policy, asked: PolicyFunction) -> Result<(), PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     };
     match asked {
         PolicyFunction::Judge => policy.judge(&call, &attempts).map(drop),
         PolicyFunction::Recover => policy.recover(&call, &attempts).map(drop),
         PolicyFunction::Weigh => policy
-            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .weigh(&call, &attempts, &probe, &Outcome::returned(json!({})))
             .map(drop),
         _ => policy.derive(&call).map(drop),
     }

@@ -66,13 +66,13 @@ fn ask(policy: &Policy, function: PolicyFunction) -> Option<PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
-        arguments: json!({}),
+        arguments: json!({}).into(),
     };
     match function {
         PolicyFunction::Judge => policy.judge(&call, &attempts).err(),
         PolicyFunction::Recover => policy.recover(&call, &attempts).err(),
         PolicyFunction::Weigh => policy
-            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .weigh(&call, &attempts, &probe, &Outcome::returned(json!({})))
             .err(),
         _ => policy.derive(&call).err(),
     }

@@ -324,5 +324,5 @@ fn the_schema_names_the_settings() {
             .collect::<Vec<_>>(),
         ["failures", "trusted"]
     );
-    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["additionalProperties"], Value::Bool(false));
 }

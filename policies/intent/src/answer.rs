@@ -104,7 +104,7 @@ impl Answer {
 }
 
 fn parse_text(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
+    Value::parse(text).ok()
 }
 
 /// A result of a tool call in the Model Context Protocol has a list of content.

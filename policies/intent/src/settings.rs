@@ -4,8 +4,8 @@
 //! Written by hand and not derived: derived readers would be a third of this guest, which every
 //! decision loads, and could not report what a table is missing.
 
+use semel_guest::Map;
 use semel_guest::Value;
-use serde_json::Map;
 
 /// A value, and its path in the settings.
 pub(crate) struct SettingValue<'a> {
@@ -127,7 +127,7 @@ impl<'a> SettingValue<'a> {
             .collect())
     }
 
-    fn members(&self) -> Result<&'a Map<String, Value>, String> {
+    fn members(&self) -> Result<&'a Map, String> {
         self.value
             .as_object()
             .ok_or_else(|| self.wrong("it must be a table"))
@@ -137,7 +137,7 @@ impl<'a> SettingValue<'a> {
 /// A table with known keys.
 pub(crate) struct SettingTable<'a> {
     path: String,
-    members: &'a Map<String, Value>,
+    members: &'a Map,
 }
 
 impl<'a> SettingTable<'a> {

@@ -152,7 +152,7 @@ fn read_placeholder(
 fn plain_text(at: &str, value: Option<Value>) -> Result<String, String> {
     match value {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        Some(Value::Number(number)) if number.is_plain_integer() => Ok(number.to_string()),
         None | Some(Value::Null) => Err(missing_value(at)),
         Some(_) => Err(format!(
             "`{at}` must be a text that is not empty, or a whole number"

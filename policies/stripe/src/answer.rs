@@ -92,7 +92,7 @@ impl StripeError {
         Some(Self {
             status: ["statusCode", "status", "http_status"]
                 .iter()
-                .find_map(|name| error.get(*name)?.as_u64()),
+                .find_map(|name| error.get(name)?.as_u64()),
             kind: Some(kind.to_owned()),
             code: text_member(error, "code").map(str::to_owned),
             message: text_member(error, "message").unwrap_or_default().to_owned(),
@@ -127,7 +127,7 @@ fn text_member<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn parse_text(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
+    Value::parse(text).ok()
 }
 
 /// Returns the wrapped value: the structured content or the text of a result of the Model Context

@@ -197,7 +197,7 @@ fn object_field(call: &Call, kind: &str) -> Result<String, String> {
 /// A text that says something.
 fn object_id(call: &Call, pointer: &str) -> Result<String, String> {
     let text = match call.value(pointer)? {
-        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+        Value::Number(number) if number.is_plain_integer() => number.to_string(),
         _ => call.text(pointer)?.trim().to_owned(),
     };
     if text.is_empty() {

@@ -3,8 +3,8 @@
 //! Stripe's client libraries put a random key on every request, and tools built on them may take one among their
 //! arguments. A random key would make each attempt a new request, so a key that is already there is overwritten.
 
+use semel_guest::Map;
 use semel_guest::{Call, Place, Target, Value};
-use serde_json::Map;
 
 use crate::settings::KeyAt;
 
@@ -44,7 +44,7 @@ pub(crate) fn of(key_at: &KeyAt, call: &Call) -> Result<Option<Target>, String> 
 }
 
 /// Collects the keys among the arguments.
-fn keys_in(members: &Map<String, Value>, above: &str, depth: usize, found: &mut Vec<String>) {
+fn keys_in(members: &Map, above: &str, depth: usize, found: &mut Vec<String>) {
     for (name, value) in members {
         let pointer = child_pointer(above, name);
         if is_key(name) {

@@ -1,6 +1,7 @@
 //! Sample keys and entries.
 
 use semel_core::{
+    json::JsonNumber,
     ledger::{
         Entry, Handle, HandleOwner, OperationGeneration, OperationTerms, PolicyName, Record,
         RecordTime, SchemeRecord, State,
@@ -122,9 +123,28 @@ fn odd_fields() -> Vec<Field> {
         .enumerate()
         .map(|(at, value)| Field {
             name: format!("odd {at}"),
-            value,
+            value: value.into(),
         })
+        .chain(odd_numbers())
         .collect()
+}
+
+/// Returns numbers that a serialiser by floating-point values changes.
+fn odd_numbers() -> impl Iterator<Item = Field> {
+    [
+        "1.10",
+        "-0",
+        "1E2",
+        "18446744073709551617",
+        "0.1000000000000000055511151231257827",
+        "1e999999",
+    ]
+    .into_iter()
+    .filter_map(|text| JsonNumber::parse(text).ok())
+    .map(|number| Field {
+        name: format!("odd number {number}"),
+        value: number.into(),
+    })
 }
 
 /// Returns entries of each kind, with odd content.

@@ -78,12 +78,12 @@ async fn a_call_is_sent_once_by_whichever_host() {
             let call = Call::new("refund_order", json!({ "order_id": "A-7" })).unwrap();
             let run = |_| {
                 sent.fetch_add(1, Ordering::SeqCst);
-                async { Outcome::Returned(json!({ "refunded": "A-7" })) }
+                async { Outcome::returned(json!({ "refunded": "A-7" })) }
             };
             let answer = semel.call(call, run).await.unwrap();
             assert_eq!(
                 answer.outcome(),
-                Some(&Outcome::Returned(json!({ "refunded": "A-7" })))
+                Some(&Outcome::returned(json!({ "refunded": "A-7" })))
             );
             words.push(answer.word());
         }

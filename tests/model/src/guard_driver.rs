@@ -4,6 +4,7 @@
 //! The guard is a state machine without I/O. In the library, the host's runtime drives it; here,
 //! the checker does, one action at a time, so that other calls may come in between.
 
+use semel_core::json::JsonValue;
 use semel_core::{
     guard::{
         CallEnd, CallerAction, DriverAction, GuardAction, GuardEvent, GuardLedgerError,
@@ -26,7 +27,6 @@ use crate::{
         TargetRequest, VoidMark, success_outcome,
     },
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The target's failure that certainly had no effect.
@@ -345,7 +345,7 @@ impl LedgerModel {
     /// The result of a probe: the effect under the record's current key, or null.
     pub(crate) fn probe_target(&self, state: &ModelState, operation: OperationIndex) -> Outcome {
         let Some(record) = state.record(operation) else {
-            return Outcome::Returned(Value::Null);
+            return Outcome::Returned(JsonValue::Null);
         };
         let key = TargetKey {
             operation,
@@ -354,7 +354,7 @@ impl LedgerModel {
         };
         match state.target.get(&key) {
             Some(entry) if entry.effects > 0 => success_outcome(key.generation, entry.content),
-            _ => Outcome::Returned(Value::Null),
+            _ => Outcome::Returned(JsonValue::Null),
         }
     }
 
@@ -536,7 +536,7 @@ pub(crate) fn recovery_for(advice: RecoveryAdvice) -> Recovery {
         RecoveryAdvice::Retry => Recovery::Retry { delay_ms: 0 },
         RecoveryAdvice::Probe => Recovery::Probe(Probe {
             tool: String::new(),
-            arguments: Value::Null,
+            arguments: JsonValue::Null,
         }),
         RecoveryAdvice::Hold => Recovery::Hold(String::new()),
     }

@@ -47,7 +47,7 @@ fn charge(bank: &Path, order: u32) -> Outcome {
         .open(bank)
         .unwrap();
     writeln!(book, "{order}").unwrap();
-    Outcome::Returned(json!({ "id": format!("ch_{order}") }))
+    Outcome::returned(json!({ "id": format!("ch_{order}") }))
 }
 
 fn order(order: u32) -> Call {

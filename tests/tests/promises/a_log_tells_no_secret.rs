@@ -54,7 +54,7 @@ fn call(order: &str, amount: Value) -> Call {
 }
 
 fn landed() -> Outcome {
-    Outcome::Returned(json!({ "id": told_in("an outcome") }))
+    Outcome::returned(json!({ "id": told_in("an outcome") }))
 }
 
 fn failed(code: &str) -> Outcome {
@@ -304,7 +304,7 @@ fn who_prints_a_value_prints_no_secret() {
     let field = || {
         vec![Field {
             name: "order".to_owned(),
-            value: json!(told_in("a field")),
+            value: json!(told_in("a field")).into(),
         }]
     };
     let operation = Operation {
@@ -334,12 +334,12 @@ fn who_prints_a_value_prints_no_secret() {
             "{:?}",
             Probe {
                 tool: "get".to_owned(),
-                arguments: json!({ "id": told_in("a probe") })
+                arguments: json!({ "id": told_in("a probe") }).into()
             }
         ),
         format!(
             "{:?} {:?}",
-            ProbeVerdict::Landed(json!(told_in("a finding"))),
+            ProbeVerdict::Landed(json!(told_in("a finding")).into()),
             ProbeVerdict::Conflicting(told_in("a finding"))
         ),
         format!(

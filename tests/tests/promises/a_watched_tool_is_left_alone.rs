@@ -190,7 +190,7 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
     };
     // No caller received the first outcome, so a guard sends no second call.
     outcomes("A1", Outcome::no_answer("timed out")).await;
-    outcomes("A1", Outcome::Returned(json!({ "id": "ch_1" }))).await;
+    outcomes("A1", Outcome::returned(json!({ "id": "ch_1" }))).await;
     // The bank took nothing in, so the next may go.
     let busy = || {
         Outcome::Failed(semel::model::Failure {
@@ -199,7 +199,7 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
         })
     };
     outcomes("A2", busy()).await;
-    outcomes("A2", Outcome::Returned(json!({ "id": "ch_2" }))).await;
+    outcomes("A2", Outcome::returned(json!({ "id": "ch_2" }))).await;
     assert_eq!(
         tally(&semel).await.counts,
         counts(&[(ShadowOutcome::Execute, 3), (ShadowOutcome::BeHeld, 1)])
@@ -233,7 +233,7 @@ async fn nobody_waits_for_anybody() {
             calls.push(tokio::spawn(async move {
                 let run = |_| async {
                     tokio::time::sleep(Duration::from_millis(700)).await;
-                    Outcome::Returned(json!({ "id": "ch_1" }))
+                    Outcome::returned(json!({ "id": "ch_1" }))
                 };
                 assert_eq!(semel.call(charge(), run).await.unwrap().word(), "passed");
                 semel
@@ -518,7 +518,7 @@ async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
         ),
         "{suspended:?}"
     );
-    let outcome = || Outcome::Returned(json!({ "id": "ch_1" }));
+    let outcome = || Outcome::returned(json!({ "id": "ch_1" }));
     for goes_on in [false, true, false, true] {
         let started = if goes_on {
             semel.resume(charge(), "task:1").await

@@ -17,7 +17,7 @@ async fn an_outcome_too_large_to_keep_landed_all_the_same() {
     let mut tool = intent(charging()).await;
     tool.outcome_bytes_max = 100;
     let semel = host(memory(), tool).await;
-    let large = Outcome::Returned(json!({ "id": "ch_1", "receipt": "x".repeat(200) }));
+    let large = Outcome::returned(json!({ "id": "ch_1", "receipt": "x".repeat(200) }));
     let first = semel
         .call(charge(), |_| {
             let large = large.clone();
@@ -125,7 +125,7 @@ async fn the_key_goes_where_the_target_wants_it_and_the_agents_arguments_stay() 
     );
     assert_eq!(ticket.metadata, [("semel-key".to_owned(), key.clone())]);
     let answer = started
-        .finish(Outcome::Returned(json!({ "id": "ch_1" })))
+        .finish(Outcome::returned(json!({ "id": "ch_1" })))
         .await
         .unwrap()
         .answer;
@@ -163,7 +163,7 @@ async fn a_host_that_begins_and_finishes_gets_the_same_answers() {
         (Some(&lost.about().unwrap().key), 2)
     );
     let found = again
-        .finish(Outcome::Returned(json!({ "id": "ch_1" })))
+        .finish(Outcome::returned(json!({ "id": "ch_1" })))
         .await
         .unwrap()
         .answer;

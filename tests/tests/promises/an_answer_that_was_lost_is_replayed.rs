@@ -159,14 +159,14 @@ async fn hints_of_a_server_that_is_not_trusted_let_nothing_pass() {
     .await;
     for _ in 0..2 {
         let answer = trusting
-            .call(reading(), |_| async { Outcome::Returned(json!("seen")) })
+            .call(reading(), |_| async { Outcome::returned(json!("seen")) })
             .await
             .unwrap();
         assert_eq!(
             answer,
             Answer::Passed {
                 why: UnguardedReason::Policy,
-                outcome: Outcome::Returned(json!("seen"))
+                outcome: Outcome::returned(json!("seen"))
             }
         );
     }

@@ -163,10 +163,13 @@ async fn an_authorised_payment_is_captured_or_cancelled_once() {
     let card = stripe.card("4242424242424242").await;
     let hold = async |order: &str| {
         let mut arguments = payment(order, &card).arguments().clone();
-        arguments.insert("capture_method".to_owned(), json!("manual"));
+        arguments.insert("capture_method".to_owned(), "manual".into());
         let held = ask(
             &semel,
-            call("create_payment_intent", Value::Object(arguments)),
+            call(
+                "create_payment_intent",
+                serde_json::to_value(&arguments).unwrap(),
+            ),
             &stripe.client,
         )
         .await;

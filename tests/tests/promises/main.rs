@@ -49,6 +49,7 @@ mod two_processes_share_a_file;
 mod what_failed_may_be_tried_again;
 mod what_is_in_doubt_can_be_looked_up;
 mod what_is_sealed_tells_nothing;
+mod what_is_sent_is_what_was_written;
 mod what_may_be_lost_is_not_sent_again;
 mod what_was_undone_may_be_done_again;
 mod whatever_the_ledger_does_the_shop_does_it_once;

@@ -252,7 +252,7 @@ struct Listing(Arc<dyn Line>);
 impl Prober for Listing {
     async fn probe(&self, _: &Call, probe: &Probe) -> Outcome {
         let key = probe.arguments["reference"].as_str().unwrap().to_owned();
-        Outcome::Returned(self.0.ask(Request::List { key }))
+        Outcome::returned(self.0.ask(Request::List { key }))
     }
 }
 
@@ -481,7 +481,7 @@ async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) ->
         ticket
             .arguments
             .get("reference")
-            .and_then(Value::as_str)
+            .and_then(|own| own.as_str())
             .map(str::to_owned)
     });
     if reply == Reply::Late {
@@ -500,7 +500,7 @@ async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) ->
     if answer.is_null() {
         Outcome::no_answer("timed out after 30 s")
     } else {
-        Outcome::Returned(answer)
+        Outcome::returned(answer)
     }
 }
 

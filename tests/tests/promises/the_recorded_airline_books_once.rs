@@ -5,6 +5,7 @@
 //! calls, because the payments differ, and would have suppressed the one legitimate repeat.
 
 use crate::world::{intent, memory};
+use semel::json::JsonValue;
 use semel::{
     model::{Answer, Call, Effect, Outcome},
     runtime::{Semel, Ticket},
@@ -178,15 +179,15 @@ async fn guarded() -> Semel {
 async fn ask(semel: &Semel, airline: &Airline, call: Call) -> Answer {
     let tool = call.tool().to_owned();
     let run = |ticket: Ticket| {
-        let answer = airline.serve(&tool, &Value::Object(ticket.arguments));
-        async move { Outcome::Returned(json!(answer)) }
+        let answer = airline.serve(&tool, &serde_json::to_value(&ticket.arguments).unwrap());
+        async move { Outcome::returned(json!(answer)) }
     };
     semel.call(call, run).await.unwrap()
 }
 
 /// The reservation in an outcome.
 fn reserved(outcome: Option<&Outcome>) -> Option<String> {
-    let Some(Outcome::Returned(Value::String(text))) = outcome else {
+    let Some(Outcome::Returned(JsonValue::String(text))) = outcome else {
         return None;
     };
     let reservation: Value = serde_json::from_str(text).ok()?;
@@ -232,7 +233,7 @@ async fn as_recorded_the_trip_is_booked_once() {
     else {
         panic!("{answer:?}")
     };
-    assert_eq!(*outcome, Outcome::Returned(json!(failed.answer)));
+    assert_eq!(*outcome, Outcome::returned(json!(failed.answer)));
 
     let landed = ask(&semel, &airline, next().call()).await;
     assert!(

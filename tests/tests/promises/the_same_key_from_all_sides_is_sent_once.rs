@@ -57,7 +57,7 @@ async fn rush(hosts: &[Semel], keys: usize) {
                     runs.fetch_add(1, Ordering::SeqCst);
                     async {
                         tokio::task::yield_now().await;
-                        Outcome::Returned(json!({ "id": "once" }))
+                        Outcome::returned(json!({ "id": "once" }))
                     }
                 };
                 semel.call(call, run).await.unwrap()
@@ -73,7 +73,7 @@ async fn rush(hosts: &[Semel], keys: usize) {
             (1, TASKS - 1),
             "key {key}"
         );
-        assert!(answers.iter().all(|answer| answer.outcome() == Some(&Outcome::Returned(json!({ "id": "once" })))));
+        assert!(answers.iter().all(|answer| answer.outcome() == Some(&Outcome::returned(json!({ "id": "once" })))));
     }
 }
 
@@ -181,7 +181,7 @@ async fn control_two_ledgers_send_twice() {
         let semel = paying(memory()).await;
         let run = |_| {
             runs.fetch_add(1, Ordering::SeqCst);
-            async { Outcome::Returned(json!({ "id": "once" })) }
+            async { Outcome::returned(json!({ "id": "once" })) }
         };
         assert_eq!(
             semel

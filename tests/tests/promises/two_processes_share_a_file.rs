@@ -37,7 +37,7 @@ fn charge_at(bank: &Path, key: Option<&str>) -> Outcome {
             .unwrap();
         writeln!(book, "{line}").unwrap();
     }
-    Outcome::Returned(json!({ "id": "ch_1" }))
+    Outcome::returned(json!({ "id": "ch_1" }))
 }
 
 fn key(ticket: &Ticket) -> Option<&str> {

@@ -3,6 +3,7 @@
 
 use crate::world::{Bank, ask, ask_in_vain, charge, charging, intent, memory, told, with};
 use async_trait::async_trait;
+use semel::json::JsonValue;
 use semel::{
     model::{Answer, Boot, Call, OperatorSwitch, Outcome, Probe},
     runtime::{Prober, Semel, Tool},
@@ -18,7 +19,7 @@ use std::{
 #[derive(Debug)]
 struct List {
     answers: Mutex<Vec<Outcome>>,
-    asked: Mutex<Vec<Value>>,
+    asked: Mutex<Vec<JsonValue>>,
 }
 
 impl List {
@@ -62,11 +63,11 @@ impl Prober for List {
 }
 
 fn there() -> Outcome {
-    Outcome::Returned(json!([{ "id": "ch_1", "reference": "THE KEY" }]))
+    Outcome::returned(json!([{ "id": "ch_1", "reference": "THE KEY" }]))
 }
 
 fn nothing() -> Outcome {
-    Outcome::Returned(json!([]))
+    Outcome::returned(json!([]))
 }
 
 fn settings() -> Value {

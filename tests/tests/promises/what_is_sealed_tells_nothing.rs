@@ -65,7 +65,7 @@ async fn story(semel: &Semel, whose: &str, order: u32) -> Answer {
     semel
         .call(call, |_| {
             let id = id.clone();
-            async move { Outcome::Returned(json!({ "id": id })) }
+            async move { Outcome::returned(json!({ "id": id })) }
         })
         .await
         .unwrap()

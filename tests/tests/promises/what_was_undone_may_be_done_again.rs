@@ -2,13 +2,14 @@
 //! first, and the customer stays at home. To a key made afresh it is new, and so would a retry have been.
 
 use crate::world::{failing, intent, memory, policy};
+use semel::json::JsonValue;
 use semel::{
     model::{Answer, Boot, Call, Outcome, RecordStatus, UndoNote},
     runtime::{CallStep, Semel, Tool},
     store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
 use semel_conformance::INJECTED_FAILURES;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,16 +23,16 @@ struct House {
 }
 
 impl House {
-    fn serve(&self, tool: &str, arguments: &Value) -> Outcome {
+    fn serve(&self, tool: &str, arguments: &JsonValue) -> Outcome {
         if tool == "reserve" {
             let mut reserved = self.reserved.lock().unwrap();
             let id = format!("R{}", reserved.len() + 1);
             reserved.push(id.clone());
-            return Outcome::Returned(json!({ "id": id }));
+            return Outcome::returned(json!({ "id": id }));
         }
         let id = arguments["id"].as_str().unwrap().to_owned();
         self.cancelled.lock().unwrap().push(id.clone());
-        Outcome::Returned(json!({ "id": id, "status": "cancelled" }))
+        Outcome::returned(json!({ "id": id, "status": "cancelled" }))
     }
 
     fn counts(&self) -> (usize, usize) {
@@ -78,7 +79,7 @@ fn cancel(id: &str) -> Call {
 async fn ask(semel: &Semel, house: &House, call: Call) -> Answer {
     let tool = call.tool().to_owned();
     let run = |ticket: semel::runtime::Ticket| {
-        let outcome = house.serve(&tool, &Value::Object(ticket.arguments));
+        let outcome = house.serve(&tool, &JsonValue::Object(ticket.arguments));
         async move { outcome }
     };
     semel.call(call, run).await.unwrap()
@@ -151,7 +152,7 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiting.is_finished());
-    let outcome = house.serve("cancel", &json!({ "id": "R1" }));
+    let outcome = house.serve("cancel", &json!({ "id": "R1" }).into());
     assert_eq!(
         cancelling.finish(outcome).await.unwrap().answer.word(),
         "executed"
@@ -159,7 +160,7 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
     let CallStep::Run(again) = waiting.await.unwrap() else {
         panic!("a run")
     };
-    let outcome = house.serve("reserve", &json!({}));
+    let outcome = house.serve("reserve", &json!({}).into());
     assert_eq!(
         told(&again.finish(outcome).await.unwrap().answer),
         ("executed", 2)
@@ -275,7 +276,9 @@ fn cancel_itinerary() -> Call {
 
 async fn land(semel: &Semel, call: Call) -> Answer {
     semel
-        .call(call, |_| async { Outcome::Returned(json!({ "ok": true })) })
+        .call(call, |_| async {
+            Outcome::Returned(json!({ "ok": true }).into())
+        })
         .await
         .unwrap()
 }
@@ -316,7 +319,7 @@ async fn a_cancel_beside_the_booking_is_one_cancel_and_undoes_nothing() {
     );
     clock.advance(Duration::from_secs(1));
     let booked = booking
-        .finish(Outcome::Returned(json!({ "ok": true })))
+        .finish(Outcome::Returned(json!({ "ok": true }).into()))
         .await;
     assert_eq!(told(&booked.unwrap().answer), ("executed", 1));
     clock.advance(Duration::from_secs(1));
@@ -369,7 +372,7 @@ async fn two_partial_refunds_of_one_charge_are_two() {
     let charge = Call::new("charge", json!({ "order": "o-7" })).unwrap();
     let charged = semel
         .call(charge, |_| async {
-            Outcome::Returned(json!({ "id": "ch_1" }))
+            Outcome::Returned(json!({ "id": "ch_1" }).into())
         })
         .await
         .unwrap();
@@ -393,7 +396,7 @@ async fn what_was_undone_before_its_answer_arrived_is_said_to_be_undone() {
     let CallStep::Run(reserving) = semel.begin(reserve()).await.unwrap() else {
         panic!("a run")
     };
-    let outcome = house.serve("reserve", &json!({ "guest": "mia" }));
+    let outcome = house.serve("reserve", &json!({ "guest": "mia" }).into());
     // Its caller drops the answer, so the delivery is never acknowledged.
     drop(reserving.finish(outcome).await.unwrap());
     assert_eq!(
@@ -423,7 +426,7 @@ async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
             ask(&semel, &house, reserve()).await;
             store.count();
             let run = |_| {
-                let outcome = house.serve("cancel", &json!({ "id": "R1" }));
+                let outcome = house.serve("cancel", &json!({ "id": "R1" }).into());
                 async move { outcome }
             };
             let first = semel.call(cancel("R1"), run).await;

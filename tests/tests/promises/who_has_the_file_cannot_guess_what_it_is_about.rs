@@ -78,7 +78,7 @@ async fn steal(keys: KeyScheme, seal: bool) -> Loot {
         .open()
         .await
         .unwrap();
-    let charged = |_| async { Outcome::Returned(json!({ "id": format!("ch_{CHARGE}") })) };
+    let charged = |_| async { Outcome::returned(json!({ "id": format!("ch_{CHARGE}") })) };
     let answer = semel.call(call(), charged).await.unwrap();
     assert_eq!(answer.word(), "executed");
     let seen_at_the_bank = answer.about().unwrap().key.clone();

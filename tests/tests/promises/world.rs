@@ -129,7 +129,7 @@ pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
 /// how long such may matter.
 pub async fn use_ledger(semel: &Semel) {
     let call = Call::new("charge", json!({ "order_id": "A0", "amount": "1.00" })).unwrap();
-    let run = |_| async { Outcome::Returned(json!({ "id": "ch_0" })) };
+    let run = |_| async { Outcome::returned(json!({ "id": "ch_0" })) };
     semel.call(call, run).await.unwrap();
 }
 
@@ -230,7 +230,7 @@ impl Bank {
             books.replies_to_lose -= 1;
             return Outcome::no_answer("timed out after 30 s");
         }
-        Outcome::Returned(charge)
+        Outcome::returned(charge)
     }
 }
 

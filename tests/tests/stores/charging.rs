@@ -79,7 +79,7 @@ pub async fn charge_slowly(
             if let Some(over) = over {
                 over.await;
             }
-            Outcome::Returned(json!({ "id": "ch_1" }))
+            Outcome::returned(json!({ "id": "ch_1" }))
         }
     };
     host.call(call, run).await

@@ -31,14 +31,14 @@ fn unrecorded() -> AnswerSubject {
 }
 
 fn result(text: &str) -> Outcome {
-    Outcome::Returned(json!({ "content": [{ "type": "text", "text": text }] }))
+    Outcome::returned(json!({ "content": [{ "type": "text", "text": text }] }))
 }
 
 fn failure(text: &str) -> Outcome {
     let details = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
     Outcome::Failed(Failure {
         message: text.to_owned(),
-        details: Some(details),
+        details: Some(details.into()),
         ..Failure::default()
     })
 }
@@ -49,7 +49,7 @@ fn error(message: &str) -> Outcome {
     Outcome::Failed(Failure {
         message: message.to_owned(),
         code,
-        details: Some(details),
+        details: Some(details.into()),
         status: None,
     })
 }

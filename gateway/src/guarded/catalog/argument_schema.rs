@@ -4,7 +4,8 @@
 //! Absent: everything else that a schema can say. It is not read, so no call is ever reported to
 //! violate it.
 
-use serde_json::{Map, Value};
+use semel::json::{JsonMap, JsonValue};
+use serde_json::Value;
 
 /// The most arguments of a tool that are checked.
 const ARGUMENTS_MAX: usize = 1_000;
@@ -37,7 +38,7 @@ impl ArgumentSchema {
     }
 
     /// Returns whether the arguments fit, as far as they are checked.
-    pub(super) fn accepts(&self, arguments: &Map<String, Value>) -> bool {
+    pub(super) fn accepts(&self, arguments: &JsonMap) -> bool {
         let has_required = self
             .required
             .iter()
@@ -103,16 +104,16 @@ impl JsonType {
         })
     }
 
-    fn matches(self, value: &Value) -> bool {
-        match self {
-            Self::Null => value.is_null(),
-            Self::Boolean => value.is_boolean(),
+    fn matches(self, value: &JsonValue) -> bool {
+        match value {
+            JsonValue::Null => self == Self::Null,
+            JsonValue::Bool(_) => self == Self::Boolean,
             // A number with a fraction part of zero may count as an integer: only the server can
             // decide that.
-            Self::Integer | Self::Number => value.is_number(),
-            Self::String => value.is_string(),
-            Self::Array => value.is_array(),
-            Self::Object => value.is_object(),
+            JsonValue::Number(_) => matches!(self, Self::Integer | Self::Number),
+            JsonValue::String(_) => self == Self::String,
+            JsonValue::Array(_) => self == Self::Array,
+            JsonValue::Object(_) => self == Self::Object,
         }
     }
 }
@@ -133,7 +134,7 @@ mod tests {
             },
             "required": ["amount"],
         });
-        arguments
+        JsonValue::from(arguments.clone())
             .as_object()
             .is_some_and(|arguments| ArgumentSchema::from_json(&schema).accepts(arguments))
     }
@@ -165,7 +166,7 @@ mod tests {
             json!({ "required": "amount", "properties": [] }),
         ] {
             assert!(
-                ArgumentSchema::from_json(&schema).accepts(&Map::new()),
+                ArgumentSchema::from_json(&schema).accepts(&JsonMap::new()),
                 "{schema}"
             );
         }

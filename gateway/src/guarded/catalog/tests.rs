@@ -4,6 +4,7 @@ use crate::{
     wire::RequestId,
 };
 use async_trait::async_trait;
+use semel::json::JsonMap;
 use semel::model::Tenant;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -126,7 +127,7 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
 async fn a_tool_that_its_server_does_not_list_is_known_as_that_only_where_the_list_is_whole() {
     let (_, below, context) = slow(1);
     let (catalog, meta) = (ToolCatalog::default(), JsonMembers::default());
-    let facts = |known: &ToolInfo| known.facts(&Map::new()).collect::<Vec<_>>();
+    let facts = |known: &ToolInfo| known.facts(&JsonMap::new()).collect::<Vec<_>>();
     assert_eq!(
         facts(&*catalog.find_tool("py", &below, &context, &meta).await),
         [("server.lists-tool", Value::from(false))]

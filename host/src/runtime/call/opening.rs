@@ -85,7 +85,7 @@ impl HostCore {
         let content = keys.fingerprint(name_space, call, &operation)?;
         // Once the operation is claimed, a key without a place could not stop the call any more.
         if let Some(target) = &operation.target {
-            place::check(&target.places, call.arguments())?;
+            place::check(&target.places, call)?;
         }
         let policy = tool.policy.description();
         let terms = OperationTerms {

@@ -2,12 +2,12 @@
 
 use crate::runtime::{call::context::CallContext, host::key_form};
 use crate::{
+    json::{self, JsonError, JsonMap},
     key::KeyError,
     ledger::Grant,
-    model::Call,
+    model::{Call, KeyPlace},
     place::{self, KeyPlaceError, PlacedCall},
 };
-use serde_json::{Map, Value};
 use std::fmt;
 
 /// The permission to run a tool once, and the call to run. Its debug output contains neither the key nor arguments.
@@ -23,7 +23,9 @@ pub struct Ticket {
     /// True if this repeats a sending with an unknown effect.
     pub repeats: bool,
     /// The arguments, with the key where the target wants it.
-    pub arguments: Map<String, Value>,
+    pub arguments: JsonMap,
+    /// The same arguments as JSON text: as the agent wrote it, byte by byte, but for the key.
+    pub arguments_json: String,
     /// Headers to send along.
     pub headers: Vec<(String, String)>,
     /// Metadata to send along.
@@ -62,6 +64,7 @@ impl Ticket {
             attempt: 0,
             repeats: false,
             arguments: call.arguments().clone(),
+            arguments_json: call.arguments_json().into_owned(),
             headers: Vec::new(),
             metadata: Vec::new(),
         }
@@ -80,20 +83,30 @@ impl Ticket {
             .render(key_form(&context.terms))?;
         let places = context.target().map_or(&[][..], |target| &target.places);
         let PlacedCall {
-            arguments,
+            arguments_json,
             headers,
             metadata,
-        } = place::put(places, &key, call.arguments().clone())?;
+        } = place::put(places, &key, call)?;
+        let arguments = if places.iter().any(is_argument) {
+            json::parse_members(&arguments_json)?
+        } else {
+            call.arguments().clone()
+        };
         Ok(Self {
             operation: Some(context.terms.operation.clone()),
             key: Some(key),
             attempt: grant.fence.number,
             repeats: grant.repeats,
             arguments,
+            arguments_json,
             headers,
             metadata,
         })
     }
+}
+
+fn is_argument(place: &KeyPlace) -> bool {
+    matches!(place, KeyPlace::Argument(_) | KeyPlace::Appended(_))
 }
 
 /// The reason why there is no ticket for a granted attempt. Claims are checked for it, so only a damaged record has one.
@@ -103,6 +116,8 @@ pub(super) enum TicketError {
     Form(#[from] KeyError),
     #[error(transparent)]
     Place(#[from] KeyPlaceError),
+    #[error(transparent)]
+    Arguments(#[from] JsonError),
 }
 
 #[cfg(test)]

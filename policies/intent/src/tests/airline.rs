@@ -67,7 +67,10 @@ fn the_order_of_flights_does_not_make_another_trip() {
         .arguments()
         .unwrap()
         .clone_into(turned.as_object_mut().unwrap());
-    turned["flights"].as_array_mut().unwrap().reverse();
+    let Some(Value::Array(flights)) = turned.get_mut("flights") else {
+        panic!("a list of flights")
+    };
+    flights.reverse();
     let turned = Call::new("book_reservation", turned);
     assert_eq!(
         operation(&policy, &turned).identity,

@@ -9,7 +9,10 @@ use super::*;
 /// Sets `key` beside a sound identity.
 fn with(key: &str, value: Value) -> Value {
     let mut settings = json!({ "identity": ["order_id"] });
-    settings[key] = value;
+    settings
+        .as_object_mut()
+        .unwrap()
+        .insert(key.to_owned(), value);
     settings
 }
 

@@ -33,7 +33,7 @@ fn probing(extra: Value) -> Intent {
             .unwrap()
             .extend(source.as_object().unwrap().clone())
     };
-    into(&mut settings["probe"], extra);
+    into(settings.get_mut("probe").unwrap(), extra);
     policy(settings)
 }
 

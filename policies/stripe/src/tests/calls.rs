@@ -247,7 +247,9 @@ fn a_key_of_somebody_elses_is_overwritten_wherever_it_stands_and_makes_no_differ
     );
     let mut without_list = random;
     without_list.as_object_mut().unwrap().remove("lists");
-    without_list["options"]
+    without_list
+        .get_mut("options")
+        .unwrap()
         .as_object_mut()
         .unwrap()
         .remove("headers");

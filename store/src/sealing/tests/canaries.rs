@@ -25,12 +25,12 @@ fn told(place: &str) -> String {
 fn field(place: &str) -> Vec<Field> {
     vec![Field {
         name: told(&format!("the name of {place}")),
-        value: json!(told(place)),
+        value: json!(told(place)).into(),
     }]
 }
 
 fn answer(place: &str) -> Option<KeptOutcome> {
-    Some(KeptOutcome::Whole(Outcome::Returned(
+    Some(KeptOutcome::Whole(Outcome::returned(
         json!({ "id": told(place) }),
     )))
 }

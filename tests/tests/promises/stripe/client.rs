@@ -1,10 +1,11 @@
 //! A client as Stripe's own libraries are: forms, the secret key as the user, and a random idempotency key on each request.
 
 use semel::{
+    json::{JsonMap, JsonValue},
     model::{Failure, Outcome},
     runtime::Ticket,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     io::ErrorKind,
     sync::atomic::{AtomicU64, Ordering},
@@ -41,17 +42,12 @@ impl Client {
     }
 
     /// Sends as the same tool does without Semel.
-    pub async fn unguarded(&self, tool: &str, arguments: &Map<String, Value>) -> Outcome {
+    pub async fn unguarded(&self, tool: &str, arguments: &JsonMap) -> Outcome {
         self.post(tool, arguments, headers_of_the_library()).await
     }
 
     /// Sends under a given key.
-    pub async fn under_key(
-        &self,
-        key: &str,
-        tool: &str,
-        arguments: &Map<String, Value>,
-    ) -> Outcome {
+    pub async fn under_key(&self, key: &str, tool: &str, arguments: &JsonMap) -> Outcome {
         self.post(
             tool,
             arguments,
@@ -63,14 +59,17 @@ impl Client {
     /// A request besides the story, which must succeed.
     pub async fn set_up(&self, path: &str, arguments: Value) -> Value {
         let url = format!("{}{path}", self.url);
-        let (form, timeout) = (form(arguments.as_object().unwrap()), self.timeout);
+        let (form, timeout) = (
+            form(JsonValue::from(arguments).as_object().unwrap()),
+            self.timeout,
+        );
         let made = tokio::task::spawn_blocking(move || post(&url, &[], &form, timeout))
             .await
             .unwrap();
         let Outcome::Returned(object) = made else {
             panic!("{path}: {made:?}")
         };
-        object
+        object.deserialize_into().unwrap()
     }
 
     /// Returns an object from Stripe.
@@ -90,7 +89,7 @@ impl Client {
     async fn post(
         &self,
         tool: &str,
-        arguments: &Map<String, Value>,
+        arguments: &JsonMap,
         headers: Vec<(String, String)>,
     ) -> Outcome {
         let (path, form) = request(tool, arguments);
@@ -120,7 +119,7 @@ fn headers_of_the_library() -> Vec<(String, String)> {
 }
 
 /// The path of a tool's request, and its form.
-fn request(tool: &str, arguments: &Map<String, Value>) -> (String, String) {
+fn request(tool: &str, arguments: &JsonMap) -> (String, String) {
     let mut arguments = arguments.clone();
     let mut on = |kind: &str| {
         arguments
@@ -146,7 +145,7 @@ fn request(tool: &str, arguments: &Map<String, Value>) -> (String, String) {
     (path, form(&arguments))
 }
 
-fn form(arguments: &Map<String, Value>) -> String {
+fn form(arguments: &JsonMap) -> String {
     let mut fields = Vec::new();
     for (name, value) in arguments {
         flatten(name.clone(), value, &mut fields);
@@ -155,13 +154,13 @@ fn form(arguments: &Map<String, Value>) -> String {
 }
 
 /// As Stripe wants it: `metadata[order_id]=A1`.
-fn flatten(name: String, value: &Value, fields: &mut Vec<String>) {
+fn flatten(name: String, value: &JsonValue, fields: &mut Vec<String>) {
     match value {
-        Value::Null => {}
-        Value::Object(members) => members
+        JsonValue::Null => {}
+        JsonValue::Object(members) => members
             .iter()
             .for_each(|(member, value)| flatten(format!("{name}[{member}]"), value, fields)),
-        Value::String(text) => fields.push(format!("{}={}", encoded(&name), encoded(text))),
+        JsonValue::String(text) => fields.push(format!("{}={}", encoded(&name), encoded(text))),
         other => fields.push(format!(
             "{}={}",
             encoded(&name),
@@ -209,7 +208,7 @@ fn post(url: &str, headers: &[(String, String)], form: &str, timeout: Duration) 
 }
 
 fn outcome(status: u16, text: &str) -> Outcome {
-    let body: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let body: JsonValue = serde_json::from_str(text).unwrap_or_else(|_| text.into());
     if status < 400 {
         return Outcome::Returned(body);
     }

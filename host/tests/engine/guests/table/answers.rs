@@ -206,10 +206,18 @@ pub(super) fn operating() -> Vec<Case> {
         operates(
             "a value that is too large",
             name,
+            "96 5 16384 9",
+            flags,
+            &at("1e1000001"),
+            "derive: nonsense",
+        ),
+        operates(
+            "a number that no double holds",
+            name,
             "96 5 16384 5",
             flags,
             &at("1e999"),
-            "derive: nonsense",
+            "decides",
         ),
         operates(
             "an integer that others round",
