@@ -105,6 +105,7 @@ fn post_json(url: &str, headers: &[(String, String)], body: &str) -> Outcome {
             Outcome::Failed(Failure {
                 message,
                 status: Some(status),
+                retry_after_ms: None,
                 details: Some(value),
                 code: None,
             })

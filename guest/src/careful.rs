@@ -16,9 +16,10 @@ use crate::{Attempt, Derivation, Failure, Outcome, Recovery, Repeats, Target, Ve
 ///
 /// There is no attempt.
 pub fn judge(attempts: &[Attempt]) -> Result<Verdict, String> {
-    Ok(match &last_attempt(attempts)?.outcome {
+    let outcome = &last_attempt(attempts)?.outcome;
+    Ok(match outcome {
         Outcome::Returned(_) => Verdict::landed("the tool returned"),
-        Outcome::Failed(failure) => judge_failure(failure),
+        Outcome::Failed(failure) => judge_failure(failure).or_delay_of(outcome),
         Outcome::Unanswered(silence) if silence.sent => {
             Verdict::unknown(format!("no answer: {}", silence.reason))
         }

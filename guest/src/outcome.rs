@@ -54,6 +54,7 @@ impl Failure {
             message: message.into(),
             code: None,
             status: None,
+            retry_after_ms: None,
             details: None,
         }
     }
@@ -62,6 +63,13 @@ impl Failure {
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// The delay after which the tool wants to be called again.
+    #[must_use]
+    pub fn retry_after_ms(mut self, milliseconds: u32) -> Self {
+        self.retry_after_ms = Some(milliseconds);
         self
     }
 
@@ -135,6 +143,18 @@ impl Verdict {
     #[must_use]
     pub fn retry_after_ms(mut self, milliseconds: u32) -> Self {
         self.retry_after_ms = Some(milliseconds);
+        self
+    }
+
+    /// Takes over the delay that the tool asked for, if the outcome holds one and the attempt took no effect. A delay
+    /// that the verdict has already stands.
+    #[must_use]
+    pub fn or_delay_of(mut self, outcome: &Outcome) -> Self {
+        if let Outcome::Failed(failure) = outcome
+            && matches!(self.effect, Effect::Absent | Effect::Refused)
+        {
+            self.retry_after_ms = self.retry_after_ms.or(failure.retry_after_ms);
+        }
         self
     }
 

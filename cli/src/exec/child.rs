@@ -262,6 +262,7 @@ fn to_failure(code: u8, stdout: &CapturedOutput, stderr: &CapturedOutput) -> Fai
         message,
         code: Some(format!("exit-{code}")),
         status: None,
+        retry_after_ms: None,
         details,
     }
 }

@@ -32,6 +32,16 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
             describe_subject(about),
             describe_code(failure)
         ),
+        Answer::Executed {
+            about,
+            effect: Effect::Absent | Effect::Refused,
+            reason,
+            next: NextStep::CallAgain { after_ms: Some(_) },
+            ..
+        } => format!(
+            "not done: {} took no effect: {reason}; {next}",
+            describe_subject(about)
+        ),
         Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
             Outcome::Unanswered(unanswered) => unanswered.reason.clone(),
             Outcome::Returned(_) | Outcome::Failed(_) => return None,
@@ -111,6 +121,10 @@ fn replay_message(
         (Some(Outcome::Failed(failure)), Effect::Landed) => format!(
             "replayed: {subject} took effect by attempt {attempt}, although its command failed{}, and nothing ran",
             describe_code(failure)
+        ),
+        (Some(Outcome::Failed(failure)), Effect::Absent | Effect::Refused) => format!(
+            "not done: {subject} took no effect in attempt {attempt}, and nothing ran this time: {}; {next}",
+            failure.message
         ),
         (Some(Outcome::Failed(failure)), _) => format!(
             "replayed: {subject} was settled by attempt {attempt}, and nothing ran: {}",

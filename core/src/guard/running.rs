@@ -129,7 +129,9 @@ impl Guard {
                 self.own = Some((own.grant.fence.number, own.outcome));
                 self.ask_recovery(reading)
             }
-            ClaimReply::Released if own.effect == Effect::Absent && self.may_rerun() => {
+            ClaimReply::Released { wait_ms: 0 }
+                if own.effect == Effect::Absent && self.may_rerun() =>
+            {
                 self.claim_again()
             }
             ClaimReply::Held => {

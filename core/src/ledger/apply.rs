@@ -357,7 +357,9 @@ impl RecordDraft {
             },
             State::InDoubt { .. } => ClaimReply::InDoubt,
             State::Held { .. } => ClaimReply::Held,
-            State::Released { .. } => ClaimReply::Released,
+            State::Released { .. } => ClaimReply::Released {
+                wait_ms: self.release_wait_left_ms(),
+            },
             State::Refused { .. } => ClaimReply::Refused {
                 replay_ms: self.refusal_left_ms(),
             },

@@ -316,7 +316,10 @@ pub enum ClaimReply {
     /// A person must decide.
     Held,
     /// There was no effect.
-    Released,
+    Released {
+        /// For how many more milliseconds a repeat would come too early.
+        wait_ms: u64,
+    },
     /// It landed.
     Landed,
     /// It was turned away, and that is replayed for so many more milliseconds.

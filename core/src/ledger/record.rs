@@ -227,6 +227,11 @@ pub enum ProbeOrigin {
     Held,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The state of an operation. A record that does not exist has none.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -270,6 +275,10 @@ pub enum State {
         /// True if a person wants another downstream key for the next attempt.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         new_key: bool,
+        /// For how long an equal call is answered by the earlier outcome, because a repeat would come too early, in
+        /// milliseconds.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        wait_ms: u64,
     },
     /// It was turned away.
     Refused {

@@ -216,7 +216,12 @@ fn words(state: &mut State) -> Vec<&mut String> {
             look: _,
             from: _,
         } => vec![reason],
-        State::Released { by, new_key: _ } | State::Refused { by, replay_ms: _ } => match by {
+        State::Released {
+            by,
+            new_key: _,
+            wait_ms: _,
+        }
+        | State::Refused { by, replay_ms: _ } => match by {
             ReleaseSource::Person(person) => of_person(person),
             ReleaseSource::Owner | ReleaseSource::TimedRerun => Vec::new(),
         },

@@ -29,6 +29,9 @@ pub struct Failure {
     /// An HTTP status, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The delay after which the tool wants to be called again (`Retry-After`), in milliseconds, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u32>,
     /// The whole error, where it was JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<JsonValue>,

@@ -40,6 +40,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
             message,
             code,
             status: response.http_status(),
+            retry_after_ms: response.retry_after_ms(),
             details: Some(body),
         });
     }
@@ -54,6 +55,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
             message: content_text(&body),
             code: None,
             status: None,
+            retry_after_ms: None,
             details: Some(body),
         });
     }

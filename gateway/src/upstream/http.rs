@@ -9,6 +9,7 @@ mod endpoint;
 mod event_stream;
 mod headers;
 mod post;
+mod retry_after;
 mod server_stream;
 
 pub use endpoint::{EndpointError, ServerEndpoint};

@@ -41,6 +41,8 @@ pub struct Message {
     body: Option<Range<usize>>,
     /// The error status of the HTTP response that carried it.
     http_status: Option<u16>,
+    /// The delay that this response asked for, in milliseconds.
+    retry_after_ms: Option<u32>,
 }
 
 /// The members that determine the kind of a message. A duplicate member is an error.
@@ -123,6 +125,7 @@ impl Message {
             body,
             text,
             http_status: None,
+            retry_after_ms: None,
         })
     }
 
@@ -181,6 +184,7 @@ impl Message {
             method: None,
             body: None,
             http_status: None,
+            retry_after_ms: None,
         })
     }
 
@@ -205,17 +209,25 @@ impl Message {
     fn with_text(&self, text: String) -> Self {
         Self {
             http_status: self.http_status,
+            retry_after_ms: self.retry_after_ms,
             ..Self::from_own_text(text)
         }
     }
 
-    /// Returns the message as the content of an HTTP response with this error status.
+    /// Returns the message as the content of an HTTP response with this error status, and the delay that its
+    /// `Retry-After` asked for.
     #[must_use]
-    pub(crate) fn with_http_status(self, status: u16) -> Self {
+    pub(crate) fn with_http_status(self, status: u16, retry_after_ms: Option<u32>) -> Self {
         Self {
             http_status: Some(status),
+            retry_after_ms,
             ..self
         }
+    }
+
+    /// The delay after which the HTTP response that carried it wants the request again, in milliseconds.
+    pub(crate) fn retry_after_ms(&self) -> Option<u32> {
+        self.retry_after_ms
     }
 
     /// The error status of the HTTP response that carried it. It says what the message alone does not: whether a proxy

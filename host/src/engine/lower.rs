@@ -90,6 +90,7 @@ impl MeteredInput {
             message: self.text(&failure.message),
             code: failure.code.as_deref().map(|code| self.text(code)),
             status: failure.status,
+            retry_after_ms: failure.retry_after_ms,
             details: failure.details.as_ref().map(|details| self.json(details)),
         }
     }

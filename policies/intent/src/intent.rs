@@ -173,6 +173,7 @@ impl Policy for Intent {
             ),
             None => careful::judge(attempts)?,
         };
+        let verdict = verdict.or_delay_of(&last.outcome);
         Ok(if verdict.effect == Effect::Landed {
             self.with_handle(verdict, call, &answer)
         } else {

@@ -23,7 +23,11 @@ pub(crate) fn judge(
     let last = attempts.last().ok_or("there is no attempt to judge")?;
     match StripeAnswer::new(&last.outcome) {
         None => careful::judge(attempts),
-        Some(StripeAnswer::Error(error)) => Ok(ErrorMeaning::verdict_by(&error).verdict(&error)),
+        Some(StripeAnswer::Error(error)) => {
+            let meaning = ErrorMeaning::verdict_by(&error);
+            let verdict = meaning.verdict(&error).or_delay_of(&last.outcome);
+            Ok(meaning.with_usual_delay(verdict))
+        }
         Some(StripeAnswer::Object(object)) => Ok(verdict_of_object(endpoint, call, &object)),
     }
 }
@@ -75,12 +79,20 @@ impl ErrorMeaning {
         }
     }
 
+    /// Adds the delay after which another try may help, unless Stripe asked for one.
+    fn with_usual_delay(self, verdict: Verdict) -> Verdict {
+        match (self, verdict.retry_after_ms) {
+            (Self::ForLater, None) => verdict.retry_after_ms(LIMITED_MS),
+            (Self::NotAdmitted, None) => verdict.retry_after_ms(NOT_ADMITTED_MS),
+            _ => verdict,
+        }
+    }
+
     fn verdict(self, error: &StripeError) -> Verdict {
         let told = error.reported_error();
         match self {
-            Self::ForLater => Verdict::absent(told).retry_after_ms(LIMITED_MS),
-            Self::NotAdmitted => Verdict::refused(told).retry_after_ms(NOT_ADMITTED_MS),
-            Self::Declined => Verdict::refused(told),
+            Self::ForLater => Verdict::absent(told),
+            Self::NotAdmitted | Self::Declined => Verdict::refused(told),
             Self::AnotherRequest | Self::UnderWay | Self::OnItsSide | Self::Nothing => {
                 Verdict::unknown(told)
             }

@@ -36,6 +36,7 @@ fn one_entry_of_each_state() -> Vec<Arc<Entry>> {
         State::Released {
             by: ReleaseSource::TimedRerun,
             new_key: false,
+            wait_ms: 0,
         },
         State::Refused {
             by: ReleaseSource::Owner,

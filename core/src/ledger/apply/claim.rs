@@ -146,7 +146,7 @@ impl RecordDraft {
         match &self.record.state {
             State::Alias { to } => ClaimPath::Told(ClaimReply::Alias { to: *to }),
             State::Undone { by, delivered } => self.after_undo(by.is_some(), *delivered, claim),
-            State::Released { by, new_key } => self.after_release(by, *new_key, same),
+            State::Released { by, new_key, .. } => self.after_release(by, *new_key, same),
             State::Refused { by, .. } => self.after_refusal(by, same, claim),
             State::Landed {
                 undone_by: Some(by),
@@ -232,6 +232,9 @@ impl RecordDraft {
     }
 
     fn after_release(&self, by: &ReleaseSource, new_key: bool, same: bool) -> ClaimPath {
+        if same && self.release_wait_left_ms() > 0 {
+            return ClaimPath::Told(self.recorded_reply());
+        }
         match by {
             // A person knows that the earlier request had no effect, and that its target would repeat its answer.
             _ if same && new_key => ClaimPath::NewSeries,
@@ -251,6 +254,20 @@ impl RecordDraft {
                 ClaimPath::Told(ClaimReply::Conflict)
             }
         }
+    }
+
+    /// Returns the time for which a repeat would still come too early, in milliseconds.
+    pub(super) fn release_wait_left_ms(&self) -> u64 {
+        match &self.record.state {
+            State::Released { wait_ms, .. } => wait_ms.saturating_sub(self.time_in_state_ms()),
+            _ => 0,
+        }
+    }
+
+    /// Returns the time since the present state began, by the clock that allows less.
+    fn time_in_state_ms(&self) -> u64 {
+        let since = self.record_time(self.record.since);
+        self.stamp.shortest_since(&since)
     }
 
     fn after_refusal(&self, by: &ReleaseSource, same: bool, claim: &Claim) -> ClaimPath {
@@ -286,10 +303,7 @@ impl RecordDraft {
                 ..
             } => None,
             State::Refused { replay_ms, .. } => {
-                let gone = self
-                    .stamp
-                    .shortest_since(&self.record_time(self.record.since));
-                Some(replay_ms.saturating_sub(gone))
+                Some(replay_ms.saturating_sub(self.time_in_state_ms()))
             }
             _ => Some(0),
         }

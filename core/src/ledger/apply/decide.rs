@@ -28,7 +28,10 @@ impl RecordDraft {
             State::Undone { .. } => self.landed_evidence(),
             _ => false,
         };
-        let refused = matches!(self.record.state, State::Refused { .. });
+        let turned_away = matches!(
+            self.record.state,
+            State::Refused { .. } | State::Released { wait_ms: 1.., .. }
+        );
         match decision {
             Decision::Landed { outcome, handles } if open => {
                 // A person's own outcome replaces every answer; without one, an answer may stand for it.
@@ -53,11 +56,12 @@ impl RecordDraft {
                     replay_ms: 0,
                 });
             }
-            Decision::Released { new_key } if open || refused => {
+            Decision::Released { new_key } if open || turned_away => {
                 self.require_no_landing()?;
                 self.enter_state(State::Released {
                     by: ReleaseSource::Person(person.clone()),
                     new_key: *new_key,
+                    wait_ms: 0,
                 });
             }
             Decision::Undone if undoable => {

@@ -52,6 +52,7 @@ impl RecordDraft {
             State::Probing { .. } if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
                 new_key: false,
+                wait_ms: 0,
             },
             State::Probing {
                 from: ProbeOrigin::Held,
@@ -70,6 +71,7 @@ impl RecordDraft {
             _ if !self.rules.holds(Rule::LeaseEndIsDoubt) => State::Released {
                 by: ReleaseSource::Owner,
                 new_key: false,
+                wait_ms: 0,
             },
             _ => State::InDoubt {
                 reason: "the host of the attempt stopped or took too long".to_owned(),

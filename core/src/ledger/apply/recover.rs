@@ -199,6 +199,7 @@ impl RecordDraft {
             _ if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
                 new_key: false,
+                wait_ms: 0,
             },
             _ if self
                 .rules
@@ -236,6 +237,7 @@ impl RecordDraft {
             State::Released {
                 by: ReleaseSource::TimedRerun,
                 new_key: false,
+                wait_ms: 0,
             }
         } else {
             return_to_held(

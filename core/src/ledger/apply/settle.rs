@@ -8,7 +8,7 @@ use crate::ledger::{
 use crate::model::Effect;
 use std::cmp::Ordering;
 
-/// The longest delay that a verdict may ask for before a refusal is no longer replayed: a day, in milliseconds.
+/// The longest delay that a verdict may ask for before a call is sent again: a day, in milliseconds.
 const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
 
 /// A settlement that finds no record writes it again, marked as rewritten: a landing must not be
@@ -122,16 +122,22 @@ impl RecordDraft {
                 "there is evidence that another attempt took effect",
             );
         }
+        // Bounded, because a target or a policy could ask for a delay that never ends.
+        let asked_ms = settlement
+            .verdict
+            .retry_after_ms()
+            .map(|ms| u64::from(ms).min(REFUSAL_REPLAY_MAX_MS));
         if settlement.verdict.effect() == Effect::Absent {
+            let wait_ms = asked_ms.unwrap_or(0);
+            self.record.standing = (wait_ms > 0).then_some(settlement.fence.number);
             self.enter_state(State::Released {
                 by: ReleaseSource::Owner,
                 new_key: false,
+                wait_ms,
             });
         } else {
-            // Bounded, because a target or a policy could ask for a refusal that never ends.
-            let asked = settlement.verdict.retry_after_ms().map(u64::from);
             let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
-            let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
+            let replay_ms = asked_ms.unwrap_or(default_ms.min(REFUSAL_REPLAY_MAX_MS));
             self.record.standing = Some(settlement.fence.number);
             self.enter_state(State::Refused {
                 by: ReleaseSource::Owner,

@@ -15,7 +15,7 @@ fn what(told: &ClaimReply) -> &'static str {
         } => "running elsewhere",
         ClaimReply::InDoubt => "in doubt",
         ClaimReply::Held => "held",
-        ClaimReply::Released => "released",
+        ClaimReply::Released { .. } => "released",
         ClaimReply::Landed => "landed",
         ClaimReply::Refused { replay_ms: Some(_) } => "refused for a while",
         ClaimReply::Refused { replay_ms: None } => "refused",
@@ -133,6 +133,39 @@ fn a_verdict_may_name_its_own_refusal_window() {
         ClaimReply::Refused { .. }
     ));
     desk.pass(1).granted(&claim(2, 1));
+}
+
+#[test]
+fn a_call_without_effect_is_sent_again_once_the_delay_of_its_verdict_is_over() {
+    let first = claim(1, 1);
+    let mut desk = Desk::new();
+    let grant = desk.granted(&first);
+    let mut told = settlement(&grant, &first, Effect::Absent);
+    let verdict = Verdict {
+        retry_after_ms: Some(2_500),
+        ..Verdict::new(Effect::Absent, "slow down")
+    };
+    let limited = Outcome::failed("429");
+    told.verdict = bound(&limited, &verdict, ServerErrorRule::ProveNothing);
+    told.outcome = KeptOutcome::Whole(limited.clone());
+    desk.ask(&Command::Settle(Box::new(told))).unwrap();
+    desk.pass(500);
+    assert_eq!(
+        desk.told(&claim(2, 1)),
+        ClaimReply::Released { wait_ms: 2_000 }
+    );
+    assert_eq!(
+        desk.record().standing_outcome(),
+        Some(&KeptOutcome::Whole(limited))
+    );
+    let other = desk.clone().granted(&claim(2, 2));
+    assert_eq!(other.series, 2, "other content is another request");
+    let mut decided = desk.clone();
+    let release = Decision::Released { new_key: false };
+    decided.decide(release).unwrap();
+    decided.granted(&claim(2, 1));
+    let again = desk.pass(2_000).granted(&claim(2, 1));
+    assert_eq!((again.series, again.fence.number), (1, 2));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn reply_word(reply: &ClaimReply) -> &'static str {
         ClaimReply::Running { .. } => "reply: running",
         ClaimReply::InDoubt => "reply: in doubt",
         ClaimReply::Held => "reply: held",
-        ClaimReply::Released => "reply: released",
+        ClaimReply::Released { .. } => "reply: released",
         ClaimReply::Landed => "reply: landed",
         ClaimReply::Refused { .. } => "reply: refused",
         ClaimReply::Undone => "reply: undone",

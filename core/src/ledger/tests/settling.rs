@@ -255,7 +255,10 @@ fn a_later_attempt_settles_nothing_but_a_landing_while_an_earlier_one_is_unresol
         let two = desk.retried(&first, 2);
         assert_eq!(desk.settle(&two, &first, effect), ClaimReply::InDoubt);
         let told = desk.settle(&one, &first, effect);
-        let resolved = matches!(told, ClaimReply::Released | ClaimReply::Refused { .. });
+        let resolved = matches!(
+            told,
+            ClaimReply::Released { .. } | ClaimReply::Refused { .. }
+        );
         assert!(
             resolved,
             "now that both are known to be without effect: {told:?}"

@@ -3,7 +3,7 @@
 use super::{
     HttpConnection, UpstreamSession,
     event_stream::{self, EventStream},
-    headers,
+    headers, retry_after,
 };
 use crate::{
     layer::{NoResponse, RequestContext},
@@ -17,7 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// The most attempts to resume a stream without a new event.
@@ -169,6 +169,7 @@ impl ResponseReader<'_> {
         response: Response<Incoming>,
     ) -> Result<Message, NoResponse> {
         let status = response.status();
+        let retry_after_ms = retry_after::read_delay_ms(response.headers(), SystemTime::now());
         let text = event_stream::read_body(response.into_body())
             .await
             .unwrap_or_default();
@@ -186,7 +187,7 @@ impl ResponseReader<'_> {
             }
             None => return Err(no_response(reason)),
         };
-        Ok(answer.with_http_status(status.as_u16()))
+        Ok(answer.with_http_status(status.as_u16(), retry_after_ms))
     }
 
     /// Returns the response to the request among these messages, and delivers all others.

@@ -215,7 +215,13 @@ impl CallDriver {
                 landed_at_ms: landed.wall_ms,
                 next: NextStep::Nothing,
             },
-            ClaimReply::Released | ClaimReply::Alias { .. } => {
+            ClaimReply::Released { wait_ms } => {
+                let next = NextStep::CallAgain {
+                    after_ms: Some(*wait_ms),
+                };
+                replayed(about, record, Effect::Absent, None, next)
+            }
+            ClaimReply::Alias { .. } => {
                 return Err(CallError::Internal(format!(
                     "the ledger answered a claim with `{reply:?}`"
                 )));

@@ -77,14 +77,17 @@ pub(super) fn states() -> Vec<State> {
         State::Released {
             by: ReleaseSource::Owner,
             new_key: false,
+            wait_ms: 0,
         },
         State::Released {
             by: ReleaseSource::Person(person()),
             new_key: false,
+            wait_ms: 0,
         },
         State::Released {
             by: ReleaseSource::TimedRerun,
             new_key: false,
+            wait_ms: 0,
         },
         State::Refused {
             by: ReleaseSource::Person(person()),
