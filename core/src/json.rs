@@ -20,7 +20,7 @@ use walk::TreeWalk;
 pub use canonical::canonical;
 pub(crate) use canonical::canonical_object;
 pub use document::JsonDocument;
-pub use number::{JsonNumber, NUMBER_DIGITS_MAX, NUMBER_EXPONENT_MAX, NumberError};
+pub use number::{JsonNumber, NumberError};
 pub use read::{parse, parse_members};
 pub use value::{JsonMap, JsonValue};
 

@@ -6,7 +6,7 @@ use std::vec;
 
 impl From<Value> for JsonValue {
     fn from(value: Value) -> Self {
-        let mut open: Vec<OpenContainer> = Vec::new();
+        let mut open: Vec<PartialContainer> = Vec::new();
         let mut next = value;
         loop {
             let mut done = match next {
@@ -15,11 +15,11 @@ impl From<Value> for JsonValue {
                 Value::Number(number) => Some(Self::Number(JsonNumber::from(&number))),
                 Value::String(text) => Some(Self::String(text)),
                 Value::Array(items) => {
-                    open.push(OpenContainer::Items(items.into_iter(), Vec::new()));
+                    open.push(PartialContainer::Items(items.into_iter(), Vec::new()));
                     None
                 }
                 Value::Object(members) => {
-                    open.push(OpenContainer::members(members));
+                    open.push(PartialContainer::members(members));
                     None
                 }
             };
@@ -49,13 +49,13 @@ impl From<Map<String, Value>> for JsonValue {
 }
 
 /// A list or object of which some children are converted.
-enum OpenContainer {
+enum PartialContainer {
     Items(vec::IntoIter<Value>, Vec<JsonValue>),
     /// The last name is that of the child in conversion.
     Members(map::IntoIter, JsonMap, String),
 }
 
-impl OpenContainer {
+impl PartialContainer {
     fn members(members: Map<String, Value>) -> Self {
         Self::Members(members.into_iter(), JsonMap::new(), String::new())
     }

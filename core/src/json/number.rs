@@ -8,10 +8,10 @@ use std::{
 };
 
 /// The most digits of a number, outer zeros aside.
-pub const NUMBER_DIGITS_MAX: usize = 1_000;
+const NUMBER_DIGITS_MAX: usize = 1_000;
 
 /// The largest power of ten by which a number's digits are multiplied or divided.
-pub const NUMBER_EXPONENT_MAX: u32 = 1_000_000;
+const NUMBER_EXPONENT_MAX: u32 = 1_000_000;
 
 /// The most digits before the point that a canonical text writes without an exponent, as in ECMAScript.
 const PLAIN_DIGITS_MAX: i64 = 21;
@@ -61,8 +61,8 @@ impl JsonNumber {
     /// Reads a number as JSON writes it (RFC 8259, section 6).
     ///
     /// # Errors
-    /// The text is not a JSON number, or has more than [`NUMBER_DIGITS_MAX`] digits or an exponent beyond
-    /// [`NUMBER_EXPONENT_MAX`], both in the form without outer zeros.
+    /// The text is not a JSON number, or has more than 1,000 digits or an exponent beyond 1,000,000, both in the form
+    /// without outer zeros.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         check_number(text)?;
         Ok(Self::from_checked(text))
@@ -112,12 +112,6 @@ impl JsonNumber {
             .parse()
             .ok()
             .or_else(|| self.canonical().parse().ok())
-    }
-
-    /// Returns the nearest floating-point number; infinite where it is too large for one.
-    #[must_use]
-    pub fn to_f64(&self) -> f64 {
-        self.0.parse().unwrap_or(f64::NAN)
     }
 }
 

@@ -109,7 +109,7 @@ impl Decimal {
     /// A JSON number without an exponent, unless it is too long that way.
     fn of_number(number: &Number) -> Option<Self> {
         let Some((digits, exponent)) = number.as_str().split_once('e') else {
-            return Self::parse(number.as_str()).filter(|_| number.as_str().len() <= LONGEST_BYTES);
+            return Self::parse_short(number.as_str());
         };
         let (first, rest) = digits.split_once('.').unwrap_or((digits, ""));
         let shift: i16 = exponent.parse().ok()?;
@@ -127,7 +127,14 @@ impl Decimal {
         } else {
             [sign, first, rest, &"0".repeat(zeros - rest.len())].concat()
         };
-        Self::parse(&plain).filter(|_| plain.len() <= LONGEST_BYTES)
+        Self::parse_short(&plain)
+    }
+
+    fn parse_short(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_BYTES {
+            return None;
+        }
+        Self::parse(text)
     }
 
     fn parse(text: &str) -> Option<Self> {

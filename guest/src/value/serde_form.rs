@@ -27,8 +27,7 @@ impl Value {
     /// # Errors
     ///
     /// It cannot be written as JSON.
-    pub fn from_serialized(value: &(impl Serialize + ?Sized)) -> Result<Self, String> {
-        let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
-        Self::parse(&text).map_err(|error| error.to_string())
+    pub fn from_serialized(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(&serde_json::to_string(value)?)
     }
 }

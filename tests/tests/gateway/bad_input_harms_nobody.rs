@@ -99,8 +99,7 @@ async fn arguments_that_cannot_be_told_apart_for_certain_run_nothing() {
         r#""order""#,
         r#"{"order":"\ud800"}"#,
         r#"{"order":1,"order":2}"#,
-        r#"{"order":9007199254740993}"#,
-        r#"{"order":1e400}"#,
+        r#"{"order":1e1000001}"#,
     ] {
         agent.write(&call("1", arguments)).await;
         let answer = agent.response().await;
