@@ -7,6 +7,7 @@ use semel::model::{
     Answer, AnswerSubject, ConflictState, Effect, Failure, NextStep, OperatorSwitch, Outcome,
     RecordedOperation, rfc3339,
 };
+use std::time::Duration;
 
 /// The limit on the part of a recorded outcome that a message shows, in characters.
 const OUTCOME_CHARS_SHOWN: usize = 300;
@@ -123,7 +124,7 @@ fn replay_message(
             describe_code(failure)
         ),
         (Some(Outcome::Failed(failure)), Effect::Absent | Effect::Refused) => format!(
-            "not done: {subject} took no effect in attempt {attempt}, and nothing ran this time: {}; {next}",
+            "replayed: {subject} took no effect by attempt {attempt}, and nothing ran: {}; {next}",
             failure.message
         ),
         (Some(Outcome::Failed(failure)), _) => format!(
@@ -168,6 +169,11 @@ fn join_reason(outcome: Option<&Outcome>, reason: &str) -> String {
 
 fn describe_next_step(next: &NextStep) -> String {
     let delay = |after_ms: &Option<u64>| match after_ms {
+        // Whole seconds, because nothing waits for a message to the millisecond.
+        Some(ms) if *ms >= 1_000 => {
+            let seconds = Duration::from_secs(ms.div_ceil(1_000));
+            format!(" in {}", humantime::format_duration(seconds))
+        }
         Some(ms) => format!(" in {ms} ms"),
         None => String::new(),
     };

@@ -30,6 +30,7 @@ pub(super) fn state_reason(listed: &RecordView) -> String {
         State::Released {
             by: ReleaseSource::Person(person),
             new_key: true,
+            ..
         } => format!("{}, under a new key: {}", person.who, person.why),
         State::Released {
             by: ReleaseSource::Person(person),

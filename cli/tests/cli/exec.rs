@@ -147,6 +147,27 @@ fn a_failure_without_effect_may_be_tried_again() {
 }
 
 #[test]
+fn a_failure_that_names_a_delay_is_not_tried_again_before() {
+    let shop = Workshop::new(
+        r#"
+[[tool]]
+match = "charge"
+policy = "intent"
+settings = { identity = ["order"], verdict = [{ when = { exit = 4 }, effect = "absent", retry_after = "1h" }] }
+"#,
+    );
+    let limited = format!("{EFFECT} echo 'rate limited' >&2; exit 4");
+    let first = shop.exec("charge", ORDER, &limited);
+    first.assert_message(
+        4,
+        "took no effect: rule `verdict[0]` of the settings; call again in 1h",
+    );
+    let again = shop.exec("charge", ORDER, &limited);
+    again.assert_message(4, "nothing ran: rate limited; call again in ");
+    assert_eq!(shop.effects(), 1);
+}
+
+#[test]
 fn a_command_that_cannot_be_started_sent_nothing() {
     let shop = Workshop::new(CHARGE);
     let call = ["exec", "--tool", "charge", "--args", ORDER, "--"];

@@ -16,8 +16,8 @@ struct RepeatedCall {
 
 /// Calls a server twice that answers with this status, and with a protocol error of this code if there is one.
 async fn call_twice(policy: (&'static str, Value), code: u16, error: Option<i64>) -> RepeatedCall {
-    let far = RawServer::answering(move |came| match (came.method(), error) {
-        ("tools/call", Some(error)) => {
+    let response = match error {
+        Some(error) => {
             let error = json!({ "code": error, "message": "upstream request timeout" });
             json_of(
                 code,
@@ -25,7 +25,15 @@ async fn call_twice(policy: (&'static str, Value), code: u16, error: Option<i64>
                 &json!({ "jsonrpc": "2.0", "id": null, "error": error }),
             )
         }
-        ("tools/call", None) => status(code),
+        None => status(code),
+    };
+    call_twice_for(policy, response).await
+}
+
+/// Calls a server twice that answers with this response.
+async fn call_twice_for(policy: (&'static str, Value), response: String) -> RepeatedCall {
+    let far = RawServer::answering(move |came| match came.method() {
+        "tools/call" => response.clone(),
         _ => json_of(200, "", &result(&came.body["id"])),
     })
     .await;
@@ -88,6 +96,24 @@ async fn a_status_that_turns_a_call_away_leaves_none() {
     let unsure = call_twice(hints(), 402, None).await;
     assert_eq!(unsure.sent, 1);
     assert!(unsure.responses[1].to_string().contains("held"));
+}
+
+#[tokio::test]
+async fn a_call_that_came_too_often_is_sent_again_when_the_server_wants_it() {
+    let by_date =
+        "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\n";
+    let rule = json!([{ "when": { "status": 429 }, "effect": "absent" }]);
+    let ruled = ("intent", json!({ "identity": ["amount"], "verdict": rule }));
+    for (policy, headers, sent) in [
+        (hints(), "Retry-After: 30\r\n", 1),
+        (hints(), by_date, 1),
+        (hints(), "Retry-After: soon\r\n", 2),
+        (ruled, "Retry-After: 30\r\n", 1),
+    ] {
+        let limited = json_of(429, headers, &json!({}));
+        let call = call_twice_for(policy, limited).await;
+        assert_eq!(call.sent, sent, "{headers}");
+    }
 }
 
 #[tokio::test]

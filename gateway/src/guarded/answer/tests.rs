@@ -51,6 +51,7 @@ fn error(message: &str) -> Outcome {
         code,
         details: Some(details.into()),
         status: None,
+        retry_after_ms: None,
     })
 }
 

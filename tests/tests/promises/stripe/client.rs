@@ -218,6 +218,7 @@ fn outcome(status: u16, text: &str) -> Outcome {
         message,
         code: told("code"),
         status: Some(status),
+        retry_after_ms: None,
         details: Some(body),
     })
 }
