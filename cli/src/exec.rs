@@ -7,6 +7,7 @@
 mod call_report;
 mod capture;
 mod child;
+mod command_prober;
 mod message;
 mod process_group;
 mod signals;
@@ -20,16 +21,18 @@ use crate::{
 };
 use call_report::CallReport;
 use child::{ChildCommand, CommandResult};
+use command_prober::CommandProber;
 use semel::{
     json::{JsonDocument, JsonLimits},
     model::{Call, Durability, Outcome, Run, Tenant, ToolMode},
-    runtime::{CallError, CallStep, Semel, Ticket, ToolRun},
+    runtime::{CallError, CallStep, Prober, Semel, Ticket, ToolRun},
 };
 use semel_config::{Config, ToolSetup};
 use signals::SignalListener;
 use std::{
     ffi::OsString,
     io::{self, Read},
+    sync::Arc,
     time::Duration,
 };
 
@@ -161,8 +164,10 @@ async fn run_guarded(
     args: &ExecArgs,
     signals: &mut SignalListener,
 ) -> Result<u8, CommandError> {
+    let prober = (!setup.probe_command.is_empty())
+        .then(|| Arc::new(CommandProber::new(&setup.probe_command)) as Arc<dyn Prober>);
     let host = config
-        .open_tool_host(&setup::build_command_engine(config)?, setup)
+        .open_tool_host(&setup::build_command_engine(config)?, setup, prober)
         .await?;
     if host.durability() == Durability::Nothing {
         output::print_message(

@@ -80,6 +80,7 @@
 //! # These void the promise for the tool, and every answer says so:
 //! open_without_ledger = false      # run it while the ledger is unreachable
 //! # timed_rerun = "10m"            # send again this long after a probe found nothing
+//! # probe_command = ["./find"]     # the command that `semel exec` runs where the policy probes
 //! # taken_within = "5s"            # a written answer counts as delivered
 //! ```
 //!
@@ -197,6 +198,8 @@ pub struct ToolSetup {
     /// The treatment of a call in progress without a waiting client, at a front end that sees the
     /// cancellation.
     pub on_cancel: OnCancel,
+    /// The program and the arguments that look for an effect, at a front end that runs commands; empty: nothing does.
+    pub probe_command: Vec<String>,
     /// The place of its definition; `None` for the defaults.
     pub defined_at: Option<Origin>,
 }
@@ -232,6 +235,7 @@ impl Default for ToolSetup {
             taken_within: Some(Duration::from_secs(5)),
             answer_within: Duration::from_mins(10),
             on_cancel: OnCancel::default(),
+            probe_command: Vec::new(),
             defined_at: None,
         }
     }

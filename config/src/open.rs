@@ -99,7 +99,7 @@ impl Config {
     }
 
     /// Opens a host for the tool of this set-up alone, behind a front end that sees whether its
-    /// answers are received.
+    /// answers are received. Without a `prober`, an operation that its policy would probe is held.
     ///
     /// # Errors
     /// [`SetupError`] if the policy cannot be used, the store cannot be opened, or it holds keys of
@@ -108,10 +108,14 @@ impl Config {
         &self,
         engine: &Engine,
         setup: &ToolSetup,
+        prober: Option<Arc<dyn Prober>>,
     ) -> Result<Semel, SetupError> {
         // The policy first: a mistake in it must not leave a new ledger behind.
         let tool = setup.to_tool(setup.load_policy(engine).await?);
-        let builder = Semel::builder(self.open_store().await?).keys(self.key_scheme());
+        let mut builder = Semel::builder(self.open_store().await?).keys(self.key_scheme());
+        if let Some(prober) = prober {
+            builder = builder.prober(prober);
+        }
         Ok(builder.default_tool(tool).open().await?)
     }
 }

@@ -32,13 +32,14 @@ const GLOB_BYTES_MAX: usize = 256;
 const POLICY_NAME_BYTES_MAX: usize = 64;
 
 /// The keys that `[defaults]` refuses: each is the operator's decision about a named tool.
-static TOOL_ONLY: [&ConfigKey; 6] = [
+static TOOL_ONLY: [&ConfigKey; 7] = [
     &table::TRUSTED,
     &table::IRREVERSIBLE,
     &table::ALLOW_FORGETFUL,
     &table::SERVER_ERRORS,
     &table::OPEN_WITHOUT_LEDGER,
     &table::TIMED_RERUN,
+    &table::PROBE_COMMAND,
 ];
 
 /// The settings that hold where no `[[tool]]` says otherwise.
@@ -368,6 +369,17 @@ fn apply_tool_keys(section: &Section<'_>, setup: &mut ToolSetup) {
     }
     if let Some(after) = section.duration(&table::TIMED_RERUN) {
         *timed_rerun_ms = Some(milliseconds(after));
+    }
+    if let Some(command) = section.texts(&table::PROBE_COMMAND) {
+        if command
+            .first()
+            .is_none_or(|program| program.value.is_empty())
+        {
+            section.note(
+                "`probe_command` is empty: write the program and its arguments, or leave it out",
+            );
+        }
+        setup.probe_command = command.iter().map(|word| word.value.to_owned()).collect();
     }
     set(
         open_without_ledger,

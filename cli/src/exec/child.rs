@@ -190,13 +190,13 @@ fn prepare_command(command: &[OsString], ticket: &Ticket) -> Command {
     prepared
 }
 
-async fn write_arguments(mut stdin: ChildStdin, arguments: String) {
+pub(super) async fn write_arguments(mut stdin: ChildStdin, arguments: String) {
     // A command need not read its stdin, and may have closed it.
     let _ = stdin.write_all(format!("{arguments}\n").as_bytes()).await;
 }
 
 /// The result of a command that was not started, with the exit code that a shell gives for this error.
-fn not_started(command: &[OsString], error: &io::Error) -> CommandResult {
+pub(super) fn not_started(command: &[OsString], error: &io::Error) -> CommandResult {
     let name = command
         .first()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -251,7 +251,7 @@ fn to_result(
     }
 }
 
-fn to_failure(code: u8, stdout: &CapturedOutput, stderr: &CapturedOutput) -> Failure {
+pub(super) fn to_failure(code: u8, stdout: &CapturedOutput, stderr: &CapturedOutput) -> Failure {
     let stderr = String::from_utf8_lossy(&stderr.kept);
     let message = match stderr.trim() {
         "" => format!("the command exited with {code}"),

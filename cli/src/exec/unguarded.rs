@@ -63,7 +63,7 @@ async fn begin_observing(
     call: Call,
 ) -> Result<ObservedCall, CommandError> {
     let host = config
-        .open_tool_host(&setup::build_command_engine(&config)?, &tool)
+        .open_tool_host(&setup::build_command_engine(&config)?, &tool, None)
         .await?;
     match host.begin(call).await.map_err(|error| call_error(&error))? {
         CallStep::Run(started) => Ok((host, *started)),

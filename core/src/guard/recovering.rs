@@ -31,7 +31,14 @@ impl Guard {
             Ok(Recovery::Retry { delay_ms }) => {
                 self.delay_retry(reading, u64::from(delay_ms), elapsed_ms)
             }
-            Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.finish_unsettled(reading),
+            // Nothing here will ever look, so a person must.
+            Ok(Recovery::Probe(probe)) if !self.allowance.can_probe => {
+                let reason = format!(
+                    "its policy would look with `{}`, and this host runs no probes",
+                    probe.tool
+                );
+                self.hold_operation(&reading, reason)
+            }
             Ok(Recovery::Probe(probe)) => {
                 let action = DriverAction::RequestProbe {
                     shown: reading.last_number(),

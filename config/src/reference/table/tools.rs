@@ -47,6 +47,7 @@ pub(crate) static TOOL: SectionKeys = SectionKeys {
         &TAKEN_WITHIN,
         &SERVER_ERRORS,
         &TIMED_RERUN,
+        &PROBE_COMMAND,
         &OPEN_WITHOUT_LEDGER,
         &IRREVERSIBLE,
         &ALLOW_FORGETFUL,
@@ -254,4 +255,12 @@ pub(crate) static TIMED_RERUN: ConfigKey = ConfigKey {
     default: DefaultValue::Unset,
     example: r#""10m""#,
     meaning: "send again this long after a probe found nothing; voids the promise, and every answer says so",
+};
+
+pub(crate) static PROBE_COMMAND: ConfigKey = ConfigKey {
+    name: "probe_command",
+    value: ValueType::Texts,
+    default: DefaultValue::Unset,
+    example: r#"["./find-refund"]"#,
+    meaning: "the command that `semel exec` runs where the policy probes: it reads the probe's arguments from stdin, and must have no effect",
 };
