@@ -167,6 +167,68 @@ settings = { identity = ["order"], verdict = [{ when = { exit = 4 }, effect = "a
     assert_eq!(shop.effects(), 1);
 }
 
+/// A refund whose policy looks for it, and the command that does so, if there is one.
+fn probing(command: &str) -> Workshop {
+    Workshop::new(&format!(
+        r#"
+[[tool]]
+match = "refund"
+policy = "intent"
+{command}
+[tool.settings]
+identity = ["order"]
+[tool.settings.probe]
+tool = "list_refunds"
+arguments = {{ order = "{{/order}}" }}
+landed = {{ at = "/data/0" }}
+"#
+    ))
+}
+
+#[test]
+fn a_probe_is_the_tools_command() {
+    let shop = probing(r#"probe_command = ["sh", "find-refund.sh"]"#);
+    let lost = format!("{EFFECT} exit 52");
+    shop.write(
+        "find-refund.sh",
+        r#"read arguments; echo "$SEMEL_PROBE $SEMEL_KEY $arguments" >> probes; echo '{"data":[{"id":"re_1"}]}'"#,
+    );
+    shop.exec("refund", ORDER, &lost)
+        .assert_stdout(0, "{\"data\":[{\"id\":\"re_1\"}]}\n");
+    shop.exec("refund", ORDER, &lost)
+        .assert_message(0, "replayed: `refund`");
+    assert_eq!(shop.effects(), 1);
+    let probes = std::fs::read_to_string(shop.path("probes")).unwrap();
+    assert_eq!(
+        probes, "list_refunds  {\"order\":17}\n",
+        "once, and without a key"
+    );
+}
+
+#[test]
+fn a_probe_that_finds_nothing_leaves_the_call_to_a_person() {
+    let shop = probing(r#"probe_command = ["sh", "-c", "echo '{\"data\":[]}'"]"#);
+    let lost = format!("{EFFECT} exit 52");
+    for _ in 0..2 {
+        shop.exec("refund", ORDER, &lost)
+            .assert_message(77, "held: `refund`");
+    }
+    assert_eq!(shop.effects(), 1);
+}
+
+#[test]
+fn a_probe_without_a_command_leaves_the_call_to_a_person() {
+    let shop = probing("");
+    let lost = format!("{EFFECT} exit 52");
+    for _ in 0..2 {
+        shop.exec("refund", ORDER, &lost).assert_message(
+            77,
+            "its policy would look with `list_refunds`, and this host runs no probes",
+        );
+    }
+    assert_eq!(shop.effects(), 1);
+}
+
 #[test]
 fn a_command_that_cannot_be_started_sent_nothing() {
     let shop = Workshop::new(CHARGE);
