@@ -99,7 +99,11 @@ async fn check_policy(engine: &Engine, setup: &ToolSetup) -> Result<(), CommandE
             "{} {}, digest {digest} ({origin}{mode})",
             description.name, description.version
         ),
-    )
+    )?;
+    for warning in policy.warnings() {
+        print_row("warning", &format!("{origin}: {warning}"))?;
+    }
+    Ok(())
 }
 
 async fn check_ledger(config: &Config) -> Result<(), CommandError> {

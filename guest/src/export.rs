@@ -32,7 +32,9 @@ macro_rules! export {
                     <$policy as $crate::Policy>::describe()
                 }
 
-                fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
+                fn configure(
+                    settings: ::std::string::String,
+                ) -> ::std::result::Result<::std::vec::Vec<::std::string::String>, ::std::string::String> {
                     POLICY.with(|seat| $crate::run::configure(seat, &settings))
                 }
             }
@@ -78,12 +80,15 @@ macro_rules! export {
 /// The slot of the configured policy.
 type Seat<P> = OnceCell<P>;
 
-/// Takes the settings in, once.
-pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<(), String> {
+/// Takes the settings in, once, and returns the warnings about them.
+pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<Vec<String>, String> {
     let policy = P::configure(settings::read(settings)?)?;
+    let warnings = policy.warnings();
     seat.set(policy).map_err(|_| {
-        "`configure` was called a second time: a fresh instance takes its settings in once".into()
-    })
+        "`configure` was called a second time: a fresh instance takes its settings in once"
+            .to_owned()
+    })?;
+    Ok(warnings)
 }
 
 /// See [`Policy::derive`].
@@ -170,7 +175,7 @@ mod tests {
             derive(&seat, call()).is_err(),
             "wrong settings are no settings"
         );
-        assert_eq!(configure(&seat, "{}"), Ok(()));
+        assert_eq!(configure(&seat, "{}"), Ok(Vec::new()));
         assert!(derive(&seat, call()).is_ok());
         assert!(
             configure(&seat, "{}").is_err(),

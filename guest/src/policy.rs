@@ -29,6 +29,11 @@ pub trait Policy: Sized {
     /// A message to the operator about the mistake in the settings.
     fn configure(settings: Self::Settings) -> Result<Self, String>;
 
+    /// Warns the operator of what the settings allow that they hardly mean, with the cure. By default of nothing.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Derives the operation that the call means. The same call must always derive the same operation.
     ///
     /// # Errors

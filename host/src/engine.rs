@@ -216,6 +216,7 @@ impl EngineState {
             runner,
             description,
             inspection,
+            warnings,
         }) = once
         {
             let digest = with_settings(digest, &settings);
@@ -225,13 +226,14 @@ impl EngineState {
                 description,
                 digest,
                 inspection,
+                warnings,
             })));
         }
         let compiled = self.compile_or_reuse(bytes, digest.clone().finalize().into())?;
         let inspection = PolicyInspection::new(&compiled);
         self.check_room(&inspection)?;
         let (runner, description) = self.runner(&compiled)?.introduced()?;
-        runner.take_settings(&mut runner.start()?, &settings)?;
+        let warnings = runner.take_settings(&mut runner.start()?, &settings)?;
         let digest = with_settings(digest, &settings);
         Ok(Policy(Arc::new(LoadedPolicy {
             runner,
@@ -239,6 +241,7 @@ impl EngineState {
             description,
             digest,
             inspection,
+            warnings,
         })))
     }
 
@@ -328,12 +331,12 @@ impl PolicyRunner {
         Ok((self, description))
     }
 
-    /// Lets the policy take in its settings, as it does when it is loaded.
+    /// Lets the policy take in its settings, as it does when it is loaded, and returns its warnings.
     fn take_settings(
         &self,
         running: &mut PolicyInstance<'_>,
         settings: &str,
-    ) -> Result<(), LoadError> {
+    ) -> Result<Vec<String>, LoadError> {
         self.configure(running, settings)
             .map_err(|fault| match fault {
                 PolicyError {

@@ -51,11 +51,16 @@ impl ToolSetup {
             .read_component(engine.limits().load.component_bytes)?;
         let settings = Value::Object(self.policy_settings());
         let loaded = engine.load(&component, settings).await;
-        loaded.map_err(|source| SetupError::Policy {
+        let policy = loaded.map_err(|source| SetupError::Policy {
             defined_at: self.defined_at.clone(),
             policy: self.policy.clone(),
             source: Box::new(source),
-        })
+        })?;
+        for warning in policy.warnings() {
+            let origin = self.defined_at.as_ref().map(ToString::to_string);
+            tracing::warn!(origin, warning, "semel.policy warns of its settings");
+        }
+        Ok(policy)
     }
 
     /// The settings that the policy is loaded with: a tool that the operator trusts is trusted by

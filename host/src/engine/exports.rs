@@ -72,7 +72,7 @@ macro_rules! exports {
 
 exports! {
     "about" describe Describe(()) -> (types::Description,);
-    "about" configure Configure((&'a str,)) -> Answer<()>;
+    "about" configure Configure((&'a str,)) -> Answer<Vec<String>>;
     "key" derive Derive((&'a types::Call,)) -> Answer<types::Derivation>;
     "retry" judge Judge((&'a types::Call, Attempts<'a>)) -> Answer<types::Verdict>;
     "retry" recover Recover((&'a types::Call, Attempts<'a>)) -> Answer<types::Recovery>;

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// The longest warning about settings, in bytes.
+const WARNING_BYTES_MAX: usize = 1 << 10;
+
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
 
@@ -189,6 +192,20 @@ impl AnswerReader {
             name: from.name,
             value,
         })
+    }
+
+    /// Returns a policy's warnings about its settings.
+    pub(super) fn warnings(self, warnings: Vec<String>) -> Result<Vec<String>, AnswerMistake> {
+        self.count("warnings", warnings.len())?;
+        if warnings
+            .iter()
+            .any(|warning| warning.len() > WARNING_BYTES_MAX)
+        {
+            return Err(AnswerMistake(format!(
+                "`warnings`: one is longer than {WARNING_BYTES_MAX} bytes"
+            )));
+        }
+        Ok(warnings)
     }
 
     fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, AnswerMistake> {

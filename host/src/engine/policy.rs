@@ -38,6 +38,7 @@ pub(super) struct LoadedPolicy {
     pub(super) description: PolicyDescription,
     pub(super) digest: PolicyDigest,
     pub(super) inspection: PolicyInspection,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Policy {
@@ -51,6 +52,13 @@ impl Policy {
     #[must_use]
     pub fn digest(&self) -> PolicyDigest {
         self.0.digest
+    }
+
+    /// The policy's warnings about its settings, for the operator: what they allow that they hardly mean, each with its
+    /// cure.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     /// The contents of the component, and the resources that running it takes.
@@ -240,15 +248,24 @@ impl PolicyRunner {
         Ok(self.answer_reader().description(description))
     }
 
-    /// Gives an instance its settings.
+    /// Gives an instance its settings, and returns its warnings about them.
     pub(super) fn configure(
         &self,
         running: &mut PolicyInstance<'_>,
         settings: &str,
-    ) -> Result<(), PolicyError> {
+    ) -> Result<Vec<String>, PolicyError> {
         let (configured,) =
             self.ask_instance::<Configure>(PolicyFunction::Configure, running, (settings,))?;
-        configured.map_err(|message| self.refusal_error(PolicyFunction::Configure, &message))
+        let warnings = configured
+            .map_err(|message| self.refusal_error(PolicyFunction::Configure, &message))?;
+        self.answer_reader()
+            .warnings(warnings)
+            .map_err(|AnswerMistake(what)| {
+                self.error(
+                    PolicyFunction::Configure,
+                    PolicyErrorKind::BadAnswer { what },
+                )
+            })
     }
 
     fn ask_instance<E: ContractFunction>(

@@ -32,6 +32,7 @@ pub(super) struct ConfiguredPolicy {
     pub(super) runner: PolicyRunner,
     pub(super) description: PolicyDescription,
     pub(super) inspection: PolicyInspection,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Loads a component, and applies its settings once for all decisions. `None` for a component that has to apply them each
@@ -52,7 +53,7 @@ pub(super) fn configured(
     shared.check_room(&PolicyInspection::new(&compiled))?;
     let (runner, description) = Arc::clone(shared).runner(&compiled)?.introduced()?;
     let mut running = runner.start().map_err(LoadError::Policy)?;
-    runner.take_settings(&mut running, settings)?;
+    let warnings = runner.take_settings(&mut running, settings)?;
     let found = readable.rewritten(&mut running);
     // Its slot is free for decisions while the snapshot is compiled.
     drop(running);
@@ -62,6 +63,7 @@ pub(super) fn configured(
             runner,
             description,
             inspection,
+            warnings,
         }))
 }
 

@@ -129,6 +129,17 @@ impl Policy for Intent {
         Ok(this)
     }
 
+    fn warnings(&self) -> Vec<String> {
+        if self.read_only || self.landed.is_some() || !self.rules.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            "any answer without an error counts as landed. If the tool answers softly (`confirmation_required`, or \
+             `Error:` in a success), set `landed` or `verdict` to what a landing shows"
+                .to_owned(),
+        ]
+    }
+
     fn derive(&self, call: &Call) -> Result<Derivation, String> {
         if self.read_only {
             return Ok(Derivation::Pass);

@@ -324,3 +324,27 @@ fn accepted(settings: &Value) -> BTreeSet<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[test]
+fn settings_without_a_sign_of_a_landing_are_warned_of() {
+    let warnings = |more: Value| {
+        let mut settings = json!({ "identity": ["id"] });
+        for (name, value) in more.as_object().unwrap().iter() {
+            settings
+                .as_object_mut()
+                .unwrap()
+                .insert(name.clone(), value.clone());
+        }
+        Intent::configure(settings).unwrap().warnings()
+    };
+    let [warning] = warnings(json!({})).try_into().unwrap();
+    assert!(warning.contains("set `landed` or `verdict`"), "{warning}");
+    for sign in [
+        json!({ "landed": { "at": "/id" } }),
+        json!({ "verdict": [{ "when": { "text": "Error:" }, "effect": "unknown" }] }),
+    ] {
+        assert_eq!(warnings(sign), [""; 0]);
+    }
+    let reads = Intent::configure(json!({ "read_only": true })).unwrap();
+    assert_eq!(reads.warnings(), [""; 0]);
+}
