@@ -18,35 +18,12 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
     let message = match answer {
         Answer::Executed {
             about,
-            effect: Effect::Unknown,
+            outcome,
+            effect,
             reason,
             ..
-        } => in_doubt_message(about, reason, &next),
-        Answer::Executed {
-            about,
-            effect: Effect::Landed,
-            outcome: Outcome::Failed(failure),
-            reason,
-            ..
-        } => format!(
-            "landed: {} took effect, although its command failed{}: {reason}",
-            describe_subject(about),
-            describe_code(failure)
-        ),
-        Answer::Executed {
-            about,
-            effect: Effect::Absent | Effect::Refused,
-            reason,
-            next: NextStep::CallAgain { after_ms: Some(_) },
-            ..
-        } => format!(
-            "not done: {} took no effect: {reason}; {next}",
-            describe_subject(about)
-        ),
-        Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
-            Outcome::Unanswered(unanswered) => unanswered.reason.clone(),
-            Outcome::Returned(_) | Outcome::Failed(_) => return None,
-        },
+        } => executed_message(about, outcome, *effect, reason, answer)?,
+        Answer::Passed { outcome, .. } => missing_answer_message(outcome)?,
         Answer::Replayed {
             about,
             outcome,
@@ -95,6 +72,40 @@ pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
         Answer::Refused { reason, .. } => format!("refused, and nothing ran: {reason}"),
     };
     Some(message)
+}
+
+/// Describes a command that ran, where its own output does not say it all.
+fn executed_message(
+    about: &AnswerSubject,
+    outcome: &Outcome,
+    effect: Effect,
+    reason: &str,
+    answer: &Answer,
+) -> Option<String> {
+    let next = answer.next();
+    match (effect, outcome, &next) {
+        (Effect::Unknown, ..) => Some(in_doubt_message(about, reason, &describe_next_step(&next))),
+        (Effect::Landed, Outcome::Failed(failure), _) => Some(format!(
+            "landed: {} took effect, although its command failed{}: {reason}",
+            describe_subject(about),
+            describe_code(failure)
+        )),
+        (Effect::Absent | Effect::Refused, _, NextStep::CallAgain { after_ms: Some(_) }) => {
+            Some(format!(
+                "not done: {} took no effect: {reason}; {}",
+                describe_subject(about),
+                describe_next_step(&next)
+            ))
+        }
+        _ => missing_answer_message(outcome),
+    }
+}
+
+fn missing_answer_message(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Unanswered(unanswered) => Some(unanswered.reason.clone()),
+        Outcome::Returned(_) | Outcome::Failed(_) => None,
+    }
 }
 
 fn in_doubt_message(about: &AnswerSubject, reason: &str, next: &str) -> String {

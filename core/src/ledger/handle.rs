@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// The most owners that a handle lists. A handle with several living owners undoes none of them, so
 /// a further one changes nothing.
-pub const OWNERS_MAX: usize = 64;
+const OWNERS_MAX: usize = 64;
 
 /// The owners of a handle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +56,10 @@ impl LivingOwners {
     }
 
     fn single_under(&self, rules: Rules) -> Option<&LivingOwner> {
-        let several = self.0.len() > 1;
-        self.0
-            .first()
-            .filter(|_| !rules.forbids(Rule::OneLivingOwner, several))
+        match self.0.as_slice() {
+            [_, _, ..] if rules.holds(Rule::OneLivingOwner) => None,
+            owners => owners.first(),
+        }
     }
 }
 
@@ -163,8 +163,7 @@ impl Record {
     }
 
     /// Returns the nonce of the attempt that a landing rests on.
-    #[must_use]
-    pub fn landed_nonce(&self) -> Option<Nonce> {
+    pub(super) fn landed_nonce(&self) -> Option<Nonce> {
         let number = self.landed_attempt();
         let landed = self
             .attempts

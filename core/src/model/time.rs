@@ -59,8 +59,7 @@ impl Stamp {
 
     /// Returns true if this moment certainly comes after `earlier`. Moments of two boots or lives of
     /// the store are a minute apart at least, because their clocks may differ by less.
-    #[must_use]
-    pub fn is_certainly_after(&self, earlier: &Self) -> bool {
+    pub(crate) fn is_certainly_after(&self, earlier: &Self) -> bool {
         let same_clocks = self.boot == earlier.boot && self.incarnation == earlier.incarnation;
         let margin_ms = if same_clocks { 0 } else { CLOCK_MARGIN_MS };
         self.shortest_since(earlier) > margin_ms

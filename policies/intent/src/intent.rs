@@ -130,7 +130,8 @@ impl Policy for Intent {
     }
 
     fn warnings(&self) -> Vec<String> {
-        if self.read_only || self.landed.is_some() || !self.rules.is_empty() {
+        let shows_landing = self.landed.is_some() || !self.rules.is_empty();
+        if self.read_only || shows_landing {
             return Vec::new();
         }
         vec![
@@ -169,7 +170,7 @@ impl Policy for Intent {
     }
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
-        let last = attempts.last().ok_or("there is no attempt to judge")?;
+        let last = last_attempt(attempts)?;
         let Some(answer) = Answer::of(&last.outcome) else {
             return careful::judge(attempts);
         };
@@ -193,7 +194,7 @@ impl Policy for Intent {
     }
 
     fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, String> {
-        let last = attempts.last().ok_or("there is no attempt to recover")?;
+        let last = last_attempt(attempts)?;
         let careful = careful::recover(&self.derive(call)?, attempts)?;
         let Some(question) = &self.probe else {
             return Ok(careful);
@@ -218,13 +219,18 @@ impl Policy for Intent {
         _: &Probe,
         answer: &Outcome,
     ) -> Result<Finding, String> {
-        let last = attempts.last().ok_or("there is no attempt to weigh")?;
+        let last = last_attempt(attempts)?;
         let question = self
             .probe
             .as_ref()
             .ok_or("these settings have no probe to weigh")?;
         Ok(question.weigh(call, &last.key, answer))
     }
+}
+
+fn last_attempt(attempts: &[Attempt]) -> Result<&Attempt, String> {
+    let none = || "there is no attempt".to_owned();
+    attempts.last().ok_or_else(none)
 }
 
 impl Intent {
