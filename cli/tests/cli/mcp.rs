@@ -249,6 +249,55 @@ fn two_servers_are_one_to_their_client_and_apart_in_the_ledger() {
     assert_eq!(client.response()["error"]["code"], -32_602);
 }
 
+/// A hotel over stdio: each tool says what it did by its name.
+const HOTEL: &str = r#"
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9][0-9]*\).*/\1/p')
+  say() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+  case "$line" in
+    *'"method":"initialize"'*)
+      say '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}';;
+    *'"method":"tools/list"'*) say '{"tools":[{"name":"book","inputSchema":{"type":"object"}},{"name":"cancel","inputSchema":{"type":"object"}}]}';;
+    *'"name":"book"'*) echo book >> done; say '{"content":[{"type":"text","text":"booked"}]}';;
+    *'"name":"cancel"'*) echo cancel >> done; say '{"content":[{"type":"text","text":"cancelled"}]}';;
+  esac
+done
+"#;
+
+#[test]
+fn what_was_booked_and_cancelled_through_the_gateway_can_be_booked_again() {
+    let shop = Workshop::new(
+        r#"
+[[tool]]
+match = "book"
+policy = "intent"
+settings = { identity = ["room"], handles = ["room/{arguments:/room}"] }
+[[tool]]
+match = "cancel"
+policy = "intent"
+settings = { identity = ["room"], undoes = ["room/{/room}"] }
+"#,
+    );
+    shop.write("hotel.sh", HOTEL);
+    let mut client = Client::started(shop.semel(&["mcp", "--", "sh", "hotel.sh"]));
+    let mut id = 0;
+    for _ in 0..2 {
+        for tool in ["book", "book", "cancel", "cancel"] {
+            id += 1;
+            let call = json!({
+                "jsonrpc": "2.0", "id": id, "method": "tools/call",
+                "params": { "name": tool, "arguments": { "room": 7 } },
+            });
+            client.say(&call.to_string());
+            assert_eq!(client.response()["id"], id);
+            // The order of what happens within a millisecond is unsure, and would undo nothing.
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let done = std::fs::read_to_string(shop.path("done")).unwrap();
+    assert_eq!(done, "book\ncancel\nbook\ncancel\n");
+}
+
 #[test]
 fn an_address_that_others_reach_is_not_listened_on_without_a_token() {
     let shop = Workshop::new("");

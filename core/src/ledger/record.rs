@@ -381,6 +381,10 @@ pub struct Record {
     /// The landings that the present attempt undoes, as its claim took them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undoes: Vec<UndoTarget>,
+    /// True if an earlier attempt of this generation may have left a mark at a landing that no later attempt took. The
+    /// record stays for as long as a reader may follow such a mark.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_marks: bool,
     /// The operations that this one undid by its outcome, not yet written to their records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undid: Vec<OperationGeneration>,

@@ -168,6 +168,7 @@ impl<'a> ConfidentialParts<'a> {
             found,
             handles,
             undoes: _,
+            left_marks: _,
             undid: _,
             rewritten: _,
         } = record;

@@ -3,6 +3,11 @@
 use super::{ToolGuard, delivery_log};
 use crate::{layer::RequestContext, wire::Message};
 use semel::{model::Call, runtime::Delivery};
+use std::time::Duration;
+
+/// The time within which the answer of an operation that may be undone, or undoes, must be written to count as received,
+/// where the operator sets none. Without receipt, what was undone could never be done again.
+const UNDO_TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// An outcome that is kept until its delivery is acknowledged.
 #[derive(Debug)]
@@ -31,7 +36,8 @@ impl ToolGuard {
             .delivery_log
             .begin(delivery_log::call_identity(call), pending.generation);
         let is_written = context.client.send_and_confirm(response).await.is_ok();
-        let is_delivered = is_written && self.counts_as_delivered(call.tool(), context);
+        let is_delivered =
+            is_written && self.counts_as_delivered(call.tool(), &pending.delivery, context);
         if is_delivered {
             pending.delivery.acknowledge_deferred().await;
         }
@@ -39,9 +45,17 @@ impl ToolGuard {
     }
 
     /// Returns whether a response that was just written counts as received.
-    fn counts_as_delivered(&self, tool: &str, context: &RequestContext) -> bool {
-        let Some(within) = self.config.tool(tool).taken_within else {
-            return false;
+    fn counts_as_delivered(
+        &self,
+        tool: &str,
+        delivery: &Delivery,
+        context: &RequestContext,
+    ) -> bool {
+        let within = match self.config.tool(tool).taken_within {
+            Some(within) => within,
+            // Only the operator lets equal calls run again because an answer was written.
+            None if delivery.ends_operation() => return false,
+            None => UNDO_TAKEN_WITHIN,
         };
         context.began.elapsed() <= within && !context.cancellation.is_cancelled()
     }

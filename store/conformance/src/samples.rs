@@ -78,6 +78,7 @@ pub fn operation(of: &str, state: State) -> Arc<Entry> {
         found: None,
         handles: Vec::new(),
         undoes: Vec::new(),
+        left_marks: false,
         undid: Vec::new(),
         rewritten: false,
     };

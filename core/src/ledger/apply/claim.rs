@@ -44,6 +44,7 @@ pub(super) fn new_record(claim: &Claim, rules: Rules) -> Record {
         found: None,
         handles: Vec::new(),
         undoes: targets_of(&claim.named, rules),
+        left_marks: false,
         undid: Vec::new(),
         rewritten: false,
     }
@@ -192,7 +193,7 @@ impl RecordDraft {
     fn has_ended(&self, claim: &Claim) -> bool {
         let read_before = claim.read_undelivered == Some(self.record.generation);
         // A new generation would forget what this one still has to write.
-        !retention::has_open_marks(&self.record)
+        !self.record.has_open_undoes()
             && !self.rules.forbids(Rule::ReadBeforeDelivery, read_before)
             && !self
                 .rules
@@ -223,7 +224,7 @@ impl RecordDraft {
         // Evidence of another effect is for a person, whatever the answer says of this one.
         let pending = pending && !self.unweighed_evidence();
         let repeats = claim.terms.content == self.record.terms.content;
-        if retention::has_open_marks(&self.record)
+        if self.record.has_open_undoes()
             || (by_operation && repeats && self.rules.forbids(Rule::UndoneIsReplayed, pending))
         {
             return ClaimPath::Told(ClaimReply::Undone);
@@ -341,7 +342,13 @@ impl RecordDraft {
         self.record.standing = None;
         self.record.found = None;
         self.record.handles.clear();
-        self.record.undoes = targets_of(&claim.named, self.rules);
+        let undoes = targets_of(&claim.named, self.rules);
+        // An attempt without effect leaves its marks behind. They are void, but lead here.
+        self.record.left_marks |=
+            self.record.undoes.iter().any(|earlier| {
+                !earlier.settled && !undoes.iter().any(|taken| taken.of == earlier.of)
+            });
+        self.record.undoes = undoes;
         self.record.undid.clear();
         self.enter_state(State::Started);
         let grant = grant(&self.record, fence);

@@ -86,7 +86,9 @@ fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
 /// Returns true if another record may bear a mark that leads here. A mark that leads nowhere would
 /// hold that record for good, so this holds in every state.
 pub(super) fn has_open_marks(record: &Record) -> bool {
-    !record.undid.is_empty() || record.undoes.iter().any(|undoing| !undoing.settled)
+    record.left_marks
+        || !record.undid.is_empty()
+        || record.undoes.iter().any(|undoing| !undoing.settled)
 }
 
 /// Drops what no longer matters of a long past.

@@ -442,3 +442,19 @@ fn a_tombstone_counts_its_window_from_the_landing_and_tells_of_it() {
     younger.now.wall_ms -= 1;
     assert_eq!(broken(younger.ask(&Command::Age)), Rule::ClockNeverGrants);
 }
+
+#[test]
+fn a_record_stays_while_a_mark_of_an_earlier_attempt_leads_to_it() {
+    let first = undoing(1, vec![living(3, 1, 0)]);
+    let mut desk = Desk::new();
+    let grant = desk.granted(&first);
+    desk.settle(&grant, &first, Effect::Absent);
+    let second = undoing(2, Vec::new());
+    let grant = desk.granted(&second);
+    desk.settle(&grant, &second, Effect::Landed);
+    assert_eq!(desk.kept, Some(Retention::UntilRemoved));
+    assert_eq!(broken(desk.ask(&Command::Age)), Rule::OpenMarksDoNotAge);
+    desk.deliver().unwrap();
+    let done_again = undoing(3, vec![living(3, 1, SECOND)]);
+    assert_eq!(desk.pass(2 * SECOND).granted(&done_again).generation, 2);
+}

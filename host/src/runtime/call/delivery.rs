@@ -1,7 +1,10 @@
 //! Acknowledging that a caller received an outcome, for operations that last until delivery.
 
 use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, error::LedgerError};
-use crate::{ledger::Command, model::StoreKey};
+use crate::{
+    ledger::Command,
+    model::{OperationLifetime, StoreKey},
+};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{oneshot, watch};
@@ -34,6 +37,18 @@ impl Delivery {
 
     pub(crate) fn to_observer(observer: oneshot::Sender<()>) -> Self {
         Self(DeliveryTarget::Observer(observer))
+    }
+
+    /// Returns true if the operation lasts until this delivery: an equal call after it is a new operation. Else it only
+    /// matters where the operation is undone.
+    #[must_use]
+    pub fn ends_operation(&self) -> bool {
+        match &self.0 {
+            DeliveryTarget::Record { landed, .. } => landed
+                .record()
+                .is_some_and(|record| record.terms.until == OperationLifetime::Delivery),
+            DeliveryTarget::Observer(_) => true,
+        }
     }
 
     /// Acknowledges the delivery. A lost mark causes one replay too many and never a second sending, so its failure is

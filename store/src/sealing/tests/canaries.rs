@@ -183,6 +183,7 @@ pub(super) fn record(state: State) -> Record {
         found: answer("what was found"),
         handles: vec![told("a handle")],
         undoes: Vec::new(),
+        left_marks: false,
         undid: Vec::new(),
         rewritten: false,
     }
