@@ -10,6 +10,9 @@ const WHOLE_DIGITS: usize = 16;
 /// The most digits after it, trailing zeros aside; the smallest unit in use (of Ether) has so many.
 const FRACTION_DIGITS: usize = 18;
 
+/// The digits that floating-point arithmetic always keeps.
+const FLOAT_DIGITS: usize = 15;
+
 /// The longest text of a number, in bytes, zeros included.
 const LONGEST_BYTES: usize = 64;
 
@@ -22,9 +25,18 @@ const WHOLE_NUMBER: &str = "a whole number";
 /// # Errors
 ///
 /// The value is neither a JSON number nor the text of a plain decimal number (without exponent, currency and thousands
-/// separator), or has more than 16 digits before the point or 18 after it.
+/// separator), or has more than 16 digits before the point or 18 after it. A JSON number with a fraction has at most 15
+/// digits: more come from floating-point arithmetic, such as 1998.9999999999998 for 1999.
 pub fn money(value: &Value) -> Result<Value, String> {
     let amount = read_decimal(value, AMOUNT)?;
+    if let Value::Number(number) = value
+        && amount.is_artefact()
+    {
+        return Err(format!(
+            "must be {AMOUNT}, found {number}, whose digits come from floating-point arithmetic: round it, or write it as \
+             a text"
+        ));
+    }
     if amount.whole.len() > WHOLE_DIGITS {
         let digits = amount.whole.len();
         return Err(format!(
@@ -128,6 +140,12 @@ impl Decimal {
             [sign, first, rest, &"0".repeat(zeros - rest.len())].concat()
         };
         Self::parse_short(&plain)
+    }
+
+    /// Returns true if it has a fraction, and more digits than floating-point arithmetic keeps.
+    fn is_artefact(&self) -> bool {
+        let digits = [self.whole.as_str(), &self.fraction].concat();
+        !self.fraction.is_empty() && digits.trim_start_matches('0').len() > FLOAT_DIGITS
     }
 
     fn parse_short(text: &str) -> Option<Self> {
@@ -248,7 +266,7 @@ mod tests {
             ("-12.5e1", "-125"),
             ("12345678901234567890123.5e-12", "12345678901.2345678901235"),
         ] {
-            assert_eq!(money(&number(written)), Ok(json!(amount)), "{written}");
+            assert_eq!(money(&json!(amount)), Ok(json!(amount)), "{written}");
             assert_eq!(identifier(&number(written)), Ok(json!(amount)), "{written}");
         }
         assert_eq!(
@@ -269,6 +287,34 @@ mod tests {
         );
         assert!(identifier(&number("1e-999")).is_err());
         assert!(integer(&number(&"9".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn an_amount_that_floating_point_arithmetic_made_is_refused_with_the_cure() {
+        for artefact in [
+            "1998.9999999999998",
+            "0.30000000000000004",
+            "-409.99999999999994",
+        ] {
+            assert_eq!(
+                money(&number(artefact)),
+                Err(format!(
+                    "must be an amount such as `10.00`, found {artefact}, whose digits come from floating-point \
+                     arithmetic: round it, or write it as a text"
+                ))
+            );
+            assert_eq!(money(&json!(artefact)), Ok(json!(artefact)), "as a text");
+        }
+        for (written, amount) in [
+            ("1999", "1999"),
+            ("1e-7", "0.0000001"),
+            ("0.00001234", "0.00001234"),
+            ("9007199254740993", "9007199254740993"),
+            ("1234567890123.45", "1234567890123.45"),
+            ("-12.5e1", "-125"),
+        ] {
+            assert_eq!(money(&number(written)), Ok(json!(amount)), "{written}");
+        }
     }
 
     #[test]
