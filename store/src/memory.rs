@@ -260,7 +260,8 @@ impl TableSlot {
     }
 
     fn is_expired(&self, now: Stamp) -> bool {
-        self.end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
+        self.end_ms
+            .is_some_and(|end_ms| Retention::is_over(end_ms, self.stored.written, now))
     }
 
     fn matches(&self, query: &EntryQuery, now: Stamp) -> bool {
