@@ -90,7 +90,12 @@ async fn charge_guarded(
             started.finish(outcome).await?
         }
     };
-    Ok(summarise(&answered.answer))
+    let (answer, delivery) = answered.into_parts();
+    // From here on the agent has the answer, so what is cancelled later may be charged again.
+    if let Some(delivery) = delivery {
+        delivery.acknowledge().await;
+    }
+    Ok(summarise(&answer))
 }
 
 fn summarise(answer: &Answer) -> Value {

@@ -76,8 +76,13 @@ impl Semel {
                 CallStep::Answered(answered) => {
                     let (answer, delivery) = answered.into_parts();
                     // The caller of this function gets the answer as its return value, so it is delivered.
-                    if let Some(delivery) = delivery {
-                        self.core.delivery_marks.write_in_background(delivery);
+                    match delivery {
+                        Some(delivery) if delivery.ends_operation() => {
+                            self.core.delivery_marks.write_in_background(delivery);
+                        }
+                        // What is undone later can only be done again if this mark outlives the program.
+                        Some(delivery) => delivery.acknowledge().await,
+                        None => {}
                     }
                     return Ok(answer);
                 }

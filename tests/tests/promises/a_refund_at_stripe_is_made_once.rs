@@ -363,13 +363,17 @@ async fn a_reworded_call_sends_the_recorded_words_in_doubt() {
 #[tokio::test]
 async fn what_was_turned_away_before_anything_was_done_is_sent_under_the_same_key() {
     for fault in [Fault::Limited, Fault::Locked] {
-        let stripe = Stripe::start().await;
-        let semel = host(memory(), json!({})).await;
+        let days = Days::begin().await;
+        let stripe = &days.stripe;
+        let semel = host(days.store.clone(), json!({})).await;
         stripe.next(fault);
-        let first = ask(&semel, refund(), &client(&stripe)).await;
+        let first = ask(&semel, refund(), &client(stripe)).await;
         assert_eq!(effect(&first), Effect::Absent, "{fault:?}: {first:?}");
+        let too_early = ask(&semel, refund(), &client(stripe)).await;
+        assert_eq!(too_early.word(), "replayed", "{fault:?}");
+        days.pass(Duration::from_secs(3));
         assert_eq!(
-            told(&ask(&semel, refund(), &client(&stripe)).await),
+            told(&ask(&semel, refund(), &client(stripe)).await),
             ("executed", Some("re_1")),
             "{fault:?}"
         );

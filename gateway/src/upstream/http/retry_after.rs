@@ -10,7 +10,8 @@ const DELAY_MAX: Duration = Duration::from_secs(86_400);
 /// server's own `Date`, or else from `now`. None where it is missing, past or unreadable.
 pub(super) fn read_delay_ms(headers: &HeaderMap, now: SystemTime) -> Option<u32> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = if asked.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_number = !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit());
+    let delay = if is_number {
         // More digits than a number holds mean a delay that is cut in any case.
         Duration::from_secs(asked.parse().unwrap_or(u64::MAX))
     } else {
@@ -51,7 +52,7 @@ mod tests {
             ("Sunday, 06-Nov-94 08:49:47 GMT", Some(10_000)),
             ("Sun Nov  6 08:49:38 1994", Some(1_000)),
             ("99999999999999999999999", Some(DAY_MS)),
-            ("Sun, 06 Nov 2094 08:49:37 GMT", Some(DAY_MS)),
+            ("Mon, 07 Nov 1994 20:00:00 GMT", Some(DAY_MS)),
             ("0", None),
             ("", None),
             ("-1", None),
