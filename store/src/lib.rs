@@ -240,8 +240,6 @@ pub struct KeyPage {
 /// 11. A request that was begun is executed even if its future is dropped.
 /// 12. Every request after a deferred replacement is answered as if that replacement had been
 ///     executed.
-/// 13. A wall clock that was set forward ends no retention: the time that the steady clock counts has
-///     to pass as well. After a reboot the wall clock decides alone.
 ///
 /// The size limit is [`ENTRY_BYTES_MAX`](semel_core::ledger::ENTRY_BYTES_MAX). A retention is a
 /// time to live: an entry past its retention is *expired*. No case can test from outside that

@@ -260,8 +260,7 @@ impl TableSlot {
     }
 
     fn is_expired(&self, now: Stamp) -> bool {
-        self.end_ms
-            .is_some_and(|end_ms| Retention::is_over(end_ms, self.stored.written, now))
+        self.end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
     }
 
     fn matches(&self, query: &EntryQuery, now: Stamp) -> bool {

@@ -25,15 +25,6 @@ pub enum Retention {
 }
 
 impl Retention {
-    /// Returns true at `now` if an entry is past its retention that was written at `written` and ends at `end_ms` by the
-    /// wall clock. It ends by the clock that allows less: a wall clock that was set forward ends nothing.
-    #[must_use]
-    pub fn is_over(end_ms: u64, written: Stamp, now: Stamp) -> bool {
-        let kept_ms = end_ms.saturating_sub(written.wall_ms);
-        let steady = now.steady_since(&written);
-        end_ms <= now.wall_ms && steady.is_none_or(|steady_ms| steady_ms >= kept_ms)
-    }
-
     /// When it ends by the wall clock, for what is written at `written`.
     #[must_use]
     pub fn end_ms(self, written: Stamp) -> Option<u64> {

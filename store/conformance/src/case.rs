@@ -167,7 +167,6 @@ macro_rules! store_conformance {
             versions::any_value_is_a_version,
             versions::a_repeated_write_finds_its_own_version,
             retention::an_expired_entry_is_absent,
-            retention::a_wall_clock_set_forward_ends_no_retention,
             retention::an_expired_entry_is_not_listed,
             retention::each_write_sets_the_retention,
             retention::a_recreated_entry_has_its_own_retention,

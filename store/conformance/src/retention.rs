@@ -54,55 +54,6 @@ pub(crate) async fn an_expired_entry_is_absent(on: Fixture) {
     );
 }
 
-/// A wall clock that was set forward ends no retention: the time that the steady clock counts has to pass as well. After
-/// a reboot the wall clock decides alone.
-pub(crate) async fn a_wall_clock_set_forward_ends_no_retention(on: Fixture) {
-    if !on.is_steady {
-        return;
-    }
-    let version = on
-        .create_for(key(1), &entry(1), Retention::Seconds(10))
-        .await;
-    let now = on.store_time().await;
-    on.clock.set_wall_ms(now.wall_ms + 3_600_000);
-    expect_eq(
-        "the version within ten seconds",
-        &on.version_at(key(1)).await,
-        &Some(version),
-    );
-    let purged = on.store.purge(10).await;
-    expect!(purged, Ok(0), "a purge within ten seconds");
-    let query = EntryQuery {
-        limit: 10,
-        ..EntryQuery::default()
-    };
-    let page = on.store.list(&query).await;
-    let page = page.expect("a working store lists");
-    expect_eq("the list", &page.keys, &vec![key(1)]);
-    let replaced = on
-        .store
-        .replace(
-            key(1),
-            version,
-            &entry(2),
-            fresh_version(),
-            Retention::Seconds(10),
-        )
-        .await;
-    expect!(
-        replaced,
-        Ok(ReplaceResult::Replaced(_)),
-        "a replacement within ten seconds"
-    );
-    on.clock.reboot();
-    on.advance_seconds(10);
-    expect_eq(
-        "the entry after ten seconds",
-        &on.entry_at(key(1)).await,
-        &None,
-    );
-}
-
 /// An expired entry is not listed.
 pub(crate) async fn an_expired_entry_is_not_listed(on: Fixture) {
     on.create_for(key(1), &entry(1), Retention::Seconds(10))

@@ -91,7 +91,7 @@ impl EntryFile {
     pub(crate) fn is_expired(&self, now: Stamp) -> bool {
         self.header
             .end_ms
-            .is_some_and(|end_ms| Retention::is_over(end_ms, self.header.written, now))
+            .is_some_and(|end_ms| end_ms <= now.wall_ms)
     }
 
     /// Returns whether a list contains the entry. A list may contain too much, never too little.

@@ -2,10 +2,7 @@
 //!
 //! They run inside a transaction that holds the write lock, so each read sees every earlier write.
 
-use super::{
-    row::{EntryRow, NewRow, to_column},
-    schema::live,
-};
+use super::row::{EntryRow, NewRow, to_column};
 use rusqlite::{Connection, named_params};
 use semel_core::model::{Stamp, StoreKey};
 use semel_store::Version;
@@ -90,15 +87,14 @@ pub(super) fn replace(
     new: &NewRow,
 ) -> rusqlite::Result<WriteResult<Option<EntryRow>>> {
     let replaced = at
-        .prepare_cached(concat!(
+        .prepare_cached(
             "UPDATE entry SET
-                     version = :version, entry = :entry, sum = :sum, keep_until_ms = :keep_until_ms,
-                     tenant = :tenant, state = :state, due_in_ms = :due_in_ms,
-                     written_wall_ms = :wall_ms, written_steady_ms = :steady_ms,
-                     written_boot = :boot, written_incarnation = :incarnation
-                 WHERE key = :key AND version = :expected AND ",
-            live!()
-        ))?
+                 version = :version, entry = :entry, sum = :sum, keep_until_ms = :keep_until_ms,
+                 tenant = :tenant, state = :state, due_in_ms = :due_in_ms,
+                 written_wall_ms = :wall_ms, written_steady_ms = :steady_ms,
+                 written_boot = :boot, written_incarnation = :incarnation
+             WHERE key = :key AND version = :expected AND (keep_until_ms IS NULL OR keep_until_ms > :wall_ms)",
+        )?
         .execute(named_params! {
             ":key": key.as_bytes(),
             ":expected": expected.as_bytes(),
@@ -124,16 +120,14 @@ pub(super) fn remove(
     expected: Version,
 ) -> rusqlite::Result<WriteResult<Option<EntryRow>>> {
     let removed = at
-        .prepare_cached(concat!(
-            "DELETE FROM entry WHERE key = :key AND version = :expected AND ",
-            live!()
-        ))?
+        .prepare_cached(
+            "DELETE FROM entry
+             WHERE key = :key AND version = :expected AND (keep_until_ms IS NULL OR keep_until_ms > :now)",
+        )?
         .execute(named_params! {
             ":key": key.as_bytes(),
             ":expected": expected.as_bytes(),
-            ":wall_ms": to_column(now.wall_ms),
-            ":steady_ms": to_column(now.steady_ms),
-            ":boot": now.boot.0.cast_signed(),
+            ":now": to_column(now.wall_ms),
         })?;
     written_or_current(removed, at, now, key)
 }
@@ -142,18 +136,13 @@ pub(super) fn remove(
 ///
 /// The condition is checked in the index and again in the row: a damaged index must not delete a live row.
 pub(super) fn purge(at: &Connection, now: Stamp, at_most: usize) -> rusqlite::Result<usize> {
-    at.prepare_cached(concat!(
+    at.prepare_cached(
         "DELETE FROM entry WHERE rowid IN (
-             SELECT rowid FROM entry INDEXED BY entry_ending
-             WHERE keep_until_ms <= :wall_ms AND NOT ",
-        live!(),
-        " LIMIT :at_most) AND NOT ",
-        live!()
-    ))?
+             SELECT rowid FROM entry INDEXED BY entry_ending WHERE keep_until_ms <= :now LIMIT :at_most
+         ) AND keep_until_ms <= :now",
+    )?
     .execute(named_params! {
-        ":wall_ms": to_column(now.wall_ms),
-        ":steady_ms": to_column(now.steady_ms),
-        ":boot": now.boot.0.cast_signed(),
+        ":now": to_column(now.wall_ms),
         ":at_most": i64::try_from(at_most).unwrap_or(i64::MAX),
     })
 }

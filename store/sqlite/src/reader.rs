@@ -6,7 +6,6 @@ use super::{
     file::LedgerFile,
     row::{EntryRow, LedgerClock, to_column},
     schema,
-    schema::live,
 };
 use parking_lot::Mutex;
 use rusqlite::{Connection, named_params};
@@ -176,12 +175,11 @@ fn select_statement(query: &EntryQuery) -> String {
         "SELECT key FROM entry {index}
          WHERE key > :after AND {open} AND {states}
              AND (:tenant IS NULL OR tenant = :tenant)
-             AND {}
+             AND (keep_until_ms IS NULL OR keep_until_ms > :wall_ms)
              AND (NOT :due OR written_boot <> :boot
                  OR written_wall_ms + due_in_ms <= :wall_ms
                  OR written_steady_ms + due_in_ms <= :steady_ms)
              AND (NOT :due OR due_in_ms IS NOT NULL)
-         ORDER BY key LIMIT :limit",
-        live!()
+         ORDER BY key LIMIT :limit"
     )
 }

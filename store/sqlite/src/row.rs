@@ -1,6 +1,5 @@
 //! An entry as a row of the table, with its checksum and times.
 
-use super::schema::live;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use semel_core::{
     ledger::{Entry, EntryError, EntryLabels},
@@ -110,10 +109,9 @@ impl EntryRow {
 
     /// Returns true if the row counts as absent. A damaged row never does: its end may be wrong.
     pub(super) fn is_expired(&self, now: Stamp) -> bool {
-        self.keep_until_ms.is_some_and(|end_ms| {
-            let end_ms = u64::try_from(end_ms).unwrap_or(0);
-            Retention::is_over(end_ms, self.written, now)
-        }) && self.checksum_matches()
+        self.keep_until_ms
+            .is_some_and(|end_ms| end_ms <= to_column(now.wall_ms))
+            && self.checksum_matches()
     }
 
     fn checksum_matches(&self) -> bool {
@@ -134,16 +132,14 @@ impl EntryRow {
         version: Version,
         now: Stamp,
     ) -> rusqlite::Result<bool> {
-        at.prepare_cached(concat!(
-            "SELECT 1 FROM entry WHERE key = :key AND version = :version AND ",
-            live!()
-        ))?
+        at.prepare_cached(
+            "SELECT 1 FROM entry
+             WHERE key = :key AND version = :version AND (keep_until_ms IS NULL OR keep_until_ms > :now)",
+        )?
         .exists(named_params! {
             ":key": key.as_bytes(),
             ":version": version.as_bytes(),
-            ":wall_ms": to_column(now.wall_ms),
-            ":steady_ms": to_column(now.steady_ms),
-            ":boot": now.boot.0.cast_signed(),
+            ":now": to_column(now.wall_ms),
         })
     }
 

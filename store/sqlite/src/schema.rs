@@ -20,16 +20,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The condition that a row is not past its retention, in the clocks `:wall_ms`, `:steady_ms` and `:boot`. It says
-/// what `Retention::is_over` denies.
-macro_rules! live {
-    () => {
-        "(keep_until_ms IS NULL OR keep_until_ms > :wall_ms
-             OR (written_boot = :boot AND written_steady_ms + keep_until_ms - written_wall_ms > :steady_ms))"
-    };
-}
-pub(super) use live;
-
 /// The condition of the index of open entries. Queries repeat it literally, because SQLite uses a
 /// partial index only then.
 pub(super) const OPEN: &str =

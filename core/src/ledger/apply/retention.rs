@@ -60,8 +60,8 @@ pub(super) fn settled_retention(record: &Record, elapsed_seconds: u64, rules: Ru
 pub(super) fn elapsed_seconds(record: &Record, stamp: Stamp) -> u64 {
     match record.since {
         RecordTime::ThisWrite => 0,
-        // By the clock that allows less, and by the wall clock alone after a reboot, which a window outlives.
-        RecordTime::Earlier(since) => stamp.shortest_since(&since) / 1_000,
+        // By the wall clock: a window outlives a reboot, which a steady clock does not.
+        RecordTime::Earlier(since) => stamp.wall_ms.saturating_sub(since.wall_ms) / 1_000,
     }
 }
 

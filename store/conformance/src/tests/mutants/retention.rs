@@ -38,20 +38,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }),
     ),
     (
-        "ends what a wall clock that was set forward has passed",
-        "retention::a_wall_clock_set_forward_ends_no_retention",
-        wrong!(|store| {
-            Ask::Get(key) if {
-                let now = store.place.now().await;
-                let history = store.place.history();
-                history.last(key).is_some_and(|(write, stored)| {
-                    let end_ms = write.keep.end_ms(stored.written);
-                    end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
-                })
-            } => Ok(Answer::Got(None, store.place.now().await)),
-        }),
-    ),
-    (
         "lists what is past its end",
         "retention::an_expired_entry_is_not_listed",
         wrong!(|store| {
