@@ -174,12 +174,12 @@ async fn a_list_that_cannot_be_had_leaves_it_in_doubt_for_a_later_call() {
 }
 
 #[tokio::test]
-async fn without_a_way_to_look_it_stays_in_doubt() {
+async fn without_a_way_to_look_a_person_must_decide() {
     let bank = Bank::plain();
     bank.lose_replies(1);
     let semel = crate::world::host(memory(), intent(settings()).await).await;
-    assert_eq!(ask(&semel, charge(), &bank).await.word(), "in doubt");
-    assert_eq!(ask_in_vain(&semel, charge()).await.word(), "in doubt");
+    assert_eq!(ask(&semel, charge(), &bank).await.word(), "held");
+    assert_eq!(ask_in_vain(&semel, charge()).await.word(), "held");
     assert_eq!(bank.charges(), 1);
 }
 
